@@ -94,7 +94,7 @@ class ChaosService:
         program: Sequence[str] = PRETENDING,
         redis: RedisServer | None = None,
     ) -> None:
-        self.port, self.redis = free_port(), redis
+        self.port, self.redis, self.web_kills = free_port(), redis, 0
         self.log = data_dir.with_suffix(".log")
         flags = [f"--data-dir={data_dir}", f"--port={self.port}", f"--token={TOKEN}"]
         flags += ["--nowebui", "--async", "--watch=off", "--device=cpu"]
@@ -142,14 +142,17 @@ class ChaosService:
         return False
 
     def kill_web(self) -> bool:
-        """``kill -9`` of the process that serves."""
+        """``kill -9`` of the process that serves, every other time of its parent with it."""
         (arbiter,) = (
             each
             for each in psutil.Process(self.supervisor.pid).children()
             if "web" in each.cmdline()
         )
+        self.web_kills += 1
         serving = arbiter.children()
-        return bool(serving) and kill(serving[0].pid)
+        if not serving:
+            return False
+        return kill(arbiter.pid if self.web_kills % 2 == 0 else serving[0].pid)
 
     def kill_redis(self) -> bool:
         """``kill -9`` of Redis, and a start of it with its file; False without one."""

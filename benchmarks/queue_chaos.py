@@ -28,6 +28,7 @@ SECONDS = 30.0  # for one request
 PAUSE_SECONDS = 0.2  # before a request that failed is sent again
 PAGE = 200  # entries read at once
 MISSES_ALLOWED = 40  # one job in so many may end as a dead letter
+BACKLOG = 8  # jobs that wait for each worker at most
 DEADLY = "die"  # the prompt of which pretending workers die
 GRACE_SECONDS = 240.0  # beyond what the jobs take, in which they must have come to an end
 
@@ -64,6 +65,11 @@ class ChaosResult:
     def answered(self) -> list[str]:
         """Jobs with pictures."""
         return [name for name in self.put if name in self.answers and name not in self.failures]
+
+    @property
+    def ended(self) -> int:
+        """How many jobs have come to an end; dead letters have an answer, too."""
+        return len(self.answers)
 
     @property
     def lost(self) -> list[str]:
@@ -204,6 +210,10 @@ def run_chaos(service: ChaosService, plan: ChaosPlan) -> ChaosResult:
 
     def put_all() -> None:
         for number in range(plan.jobs):
+            while (
+                number - result.ended > BACKLOG * plan.workers
+            ):  # puts go on while there are kills
+                time.sleep(PAUSE_SECONDS)
             is_deadly = number % (plan.jobs // plan.deadly) == 1 if plan.deadly else False
             client.put(f"job_{number}", DEADLY if is_deadly else f"a picture of {number}")
 

@@ -136,6 +136,10 @@ class JobBook:
         self.database = CacheDatabase(path, SCHEMA)
         self.clock = clock
 
+    def prepare(self) -> None:
+        """Open the file, or make it: who removes its folder later finds nothing made meanwhile."""
+        self.database.call(lambda _: None)
+
     def close(self) -> None:
         """Let go of the file."""
         self.database.close()

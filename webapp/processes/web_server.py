@@ -5,6 +5,7 @@ import math
 import os
 import resource
 import signal
+import sqlite3
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -141,6 +142,10 @@ class GunicornServer(BaseApplication):
 def follow_jobs(services: Services) -> JobFollower:
     """The thread that notices ended jobs and posts their webhooks."""
     config = services.config
+    try:
+        services.jobs.prepare()
+    except (OSError, sqlite3.Error) as error:  # pictures are drawn all the same
+        services.log.warning("jobs cannot be kept now: %s", error)
     poster = WebhookPoster(session_key(config.easel_dir), fetch_rules(config))
     parts = JobParts(services.jobs, services.queue, services.sink, services.drawn_pictures, poster)
     return JobFollower(parts, services.log)
