@@ -33,20 +33,22 @@ def find_program() -> str | None:
 
 
 class QueueServer:
-    """A server at a socket in a folder of its own; ``settings`` follow the usual ones."""
+    """A server at a socket in a folder of its own."""
 
-    def __init__(self, program: str, settings: tuple[str, ...] = SETTINGS) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="easel-queue-"))  # sockets have short paths
-        self.socket = self.folder / "s"
-        self.address = f"unix://{self.socket}"
-        self.command = (
-            program,
-            *settings,
-            "--unixsocket",
-            str(self.socket),
-            "--dir",
-            f"{self.folder}",
-        )
+    def __init__(
+        self,
+        program: str,
+        folder: Path | None = None,
+        password: str = "",
+        settings: tuple[str, ...] = SETTINGS,
+    ) -> None:
+        self.folder = folder or Path(tempfile.mkdtemp(prefix="easel-queue-"))  # a short path
+        self.folder.mkdir(mode=0o700, exist_ok=True)
+        socket = self.folder / "s"
+        self.address = f"unix://{f':{password}@' if password else ''}{socket}"
+        where = ("--unixsocket", f"{socket}", "--dir", f"{self.folder}")
+        secret = ("--requirepass", password) if password else ()
+        self.command = (program, *settings, *where, *secret)
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:

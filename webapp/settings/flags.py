@@ -488,9 +488,10 @@ FLAGS: tuple[Flag, ...] = (
         "workers-max",
         "integer",
         "workers_max",
-        "Workers at most; beyond one a device, they share the devices. Default: one a device.",
+        "Workers at most; beyond one a device, they share the devices; 0: none here, others join "
+        "(docs/workers.md). Default: one a device.",
         DEVICE,
-        least=1,
+        least=0,
         most=64,
     ),
     Flag(

@@ -10,7 +10,6 @@ import io
 import logging
 import sqlite3
 import threading
-import time
 from collections.abc import Callable
 from contextvars import copy_context
 from functools import partial
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from webapp.queues.contracts.frame import Lease
 
 RENEWAL_SECONDS = 1.0  # seconds between renewals when nothing happens
+CONFIRM_SECONDS = 0.1  # seconds between looks at whether the queue answers again
 MIN_REPORT_SECONDS = 0.05  # shortest time between two reports of progress
 
 
@@ -56,7 +56,6 @@ class LeaseKeeper:
         log: logging.Logger,
         abandoned: threading.Event | None = None,
         step: Callable[[], None] = lambda: None,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """``step`` is called in the engine's thread at each step."""
         self.store = store
@@ -75,8 +74,7 @@ class LeaseKeeper:
         self._preview: Image | None = None
         self._stop = Stop.NO
         self._last_error = ""
-        self._clock = clock
-        self._held_at = clock()  # when the lease was last known to be ours
+        self._cut_off = False  # the store did not answer the last renewal
         self.skipped = False  # whether a batch was cut short
         report = partial(copy_context().run, self._report)  # its lines are of the same job
         self._thread = threading.Thread(target=report, name="lease-keeper", daemon=True)
@@ -113,10 +111,18 @@ class LeaseKeeper:
         self._changed.set()
         return stop
 
-    @property
-    def is_lost(self) -> bool:
-        """True once the lease is known to be lost."""
-        return self._lost.is_set()
+    def confirm(self) -> None:
+        """See that the lease is ours before anything is saved. Raises LeaseLost, Abandoned.
+
+        Where the queue's server does not answer, this waits until it does: another worker may have
+        the job by now, or, where nobody could reach it, none.
+        """
+        while self._cut_off and not self._lost.is_set():
+            if self.abandoned.wait(CONFIRM_SECONDS):
+                raise Abandoned
+            self.step()
+        if self._lost.is_set():
+            raise LeaseLost
 
     def _is_preview_due(self, progress: Progress) -> bool:
         """Each n-th step; never the first, which shows noise."""
@@ -144,7 +150,8 @@ class LeaseKeeper:
         try:
             act()
         except Exception as error:
-            self._give_up_if_cut_off(error)
+            if act == self._renew:
+                self._cut_off = isinstance(error, StoreUnavailable)
             if str(error) != self._last_error:  # once, not at each step
                 self._last_error = str(error)
                 expected = isinstance(error, sqlite3.Error | QueueError | OSError)
@@ -156,23 +163,9 @@ class LeaseKeeper:
     def _renew(self) -> None:
         if self._ended.is_set():
             return
-        if self.store.renew(self.lease):
-            self._held_at = self._clock()
-        else:
+        if not self.store.renew(self.lease):
             self._lost.set()
-
-    def _give_up_if_cut_off(self, error: Exception) -> None:
-        """Count the lease as lost where it has run out by now at a store that others may reach.
-
-        At a store that nobody can write it has not: whoever would take it meets the same error.
-        """
-        is_over = self._clock() - self._held_at > self.lease.seconds
-        if isinstance(error, StoreUnavailable) and is_over and not self._lost.is_set():
-            self.log.warning(
-                "job %s: given up, its lease has run out at a queue that does not answer",
-                self.lease.frame.id,
-            )
-            self._lost.set()
+        self._cut_off = False
 
     def _publish(self) -> None:
         with self._lock:

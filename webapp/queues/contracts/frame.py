@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from webapp.queues.terms import LEASE_SECONDS
 from webapp.queues.worker_id import WorkerId
 
 
@@ -50,4 +49,3 @@ class Lease:
     worker: WorkerId
     token: str  # proves that a renewal or answer comes from the current holder
     expires: float  # unix seconds, of the store's clock
-    seconds: float = LEASE_SECONDS  # from one renewal to the next, at the most

@@ -6,9 +6,11 @@ from typing import Any
 
 from redis import exceptions as errors
 
-from webapp.queues.redis.server import RedisServer
+from webapp.queues.redis.server import PREFIX, RedisServer
 
 OLDEST_VERSION = (7, 0)
+LAYOUT = 1  # of the keys; grows when another Easel could not read them
+LAYOUT_KEY = f"{PREFIX}layout"
 ALWAYS = "appendfsync always"
 REMEDY = "Set appendonly yes and appendfsync always (docs/queue.md, engines)."
 
@@ -23,8 +25,8 @@ def check_server(server: RedisServer) -> list[str]:
     A server that does not tell its settings (as rented ones) is warned of, too.
     """
     with server.explain_errors():
-        info = server.client.info("server")
-        check_version(server.name, info)
+        check_version(server.name, server.client.info("server"))
+        check_layout(server.name, server.client.set(LAYOUT_KEY, LAYOUT, nx=True, get=True))
         persistence = server.client.info("persistence")
         try:
             settings: Any = server.client.config_get("appendfsync", "maxmemory-policy")
@@ -43,6 +45,15 @@ def check_version(name: str, info: Mapping[str, Any]) -> None:
         raise ServerUnfit(
             f"The queue's server {name} is version {version}; the queue takes Redis 7.0 or newer, "
             "or Valkey."
+        )
+
+
+def check_layout(name: str, found: Any) -> None:
+    """Raise ``ServerUnfit`` for keys of an Easel that keeps its queue otherwise; None: none yet."""
+    if found is not None and int(found) != LAYOUT:
+        raise ServerUnfit(
+            f"The queue in {name} is of another version of Easel (layout {int(found)}, not "
+            f"{LAYOUT}). Name another database of that server, or run the Easel that it belongs to."
         )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from redis import exceptions as errors
+from redis.client import PubSub
 
 from webapp.queues.notifier import WORK_TOPIC, Subscribers, Subscription
 from webapp.queues.redis.server import PREFIX, RedisServer, text_of
@@ -18,7 +19,7 @@ CHANNEL = f"{PREFIX}bell"
 POLL_SECONDS = 0.5  # seconds between looks of idle workers: leases run out without a notification
 POLL_SECONDS_OF_OTHERS = 2.0  # a watch lives, and what others had is free again
 RETRY_SECONDS = 0.5  # seconds between tries to listen
-PING_SECONDS = 5.0  # seconds after which a silent connection is asked whether it lives
+PING_SECONDS = 5  # seconds after which a silent connection is asked whether it lives
 
 
 class RedisNotifier:
@@ -62,17 +63,17 @@ class RedisNotifier:
                     raise
             self._ended.wait(RETRY_SECONDS)
 
-    def _receive(self, channel: "object") -> None:
+    def _receive(self, channel: PubSub) -> None:
         """Wake whom messages are for, until the connection breaks or this notifier is closed."""
-        silent = 0.0
+        silent = 0  # seconds
         while not self._ended.is_set():
-            message = channel.get_message(timeout=1.0)  # type: ignore[attr-defined]
-            if message is None:
-                silent += 1.0
-                if silent >= PING_SECONDS:
-                    channel.ping()  # type: ignore[attr-defined]
-                    silent = 0.0
-            elif message["type"] == "subscribe":
+            message = channel.get_message(timeout=1.0)
+            silent = silent + 1 if message is None else 0
+            if silent == PING_SECONDS:
+                channel.ping()
+            elif silent > 2 * PING_SECONDS:
+                raise errors.TimeoutError("the server is silent")
+            elif message is not None and message["type"] == "subscribe":
                 self.subscribers.wake_all()  # what was published before has not reached us
-            elif message["type"] == "message":
+            elif message is not None and message["type"] == "message":
                 self.subscribers.wake(text_of(message["data"]))

@@ -1,6 +1,7 @@
 """Requests in, leases out, in Redis."""
 
 import json
+import random
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -21,12 +22,13 @@ from webapp.queues.redis.matching import (
 )
 from webapp.queues.redis.notifier import RedisNotifier
 from webapp.queues.redis.part import RedisPart
-from webapp.queues.redis.server import PREFIX, RedisServer, text_of, texts_of
+from webapp.queues.redis.server import PREFIX, RedisServer, json_of, text_of, texts_of
 from webapp.queues.scheduler import Account, AccountKey, Match, choose_next
 from webapp.queues.terms import ANY_CHECKPOINT, LeaseTerms
 from webapp.queues.worker_id import WorkerId
 
 CAREFUL_TRIES = 5  # claims that are given up for a newer look at the accounts, of one take
+RETRY_SECONDS = 0.002  # that losers wait at most, times their tries, so that they do not meet again
 MAX_TRIES = 50  # claims of one take; each that fails is another worker's success
 
 
@@ -81,11 +83,12 @@ class RedisQueue(RedisPart):
             lease = self._claim(worker, backlog, match, is_careful=attempt < CAREFUL_TRIES)
             if lease is not None:
                 return lease
+            time.sleep(random.uniform(0, RETRY_SECONDS * attempt))
         return None
 
     def _look(self) -> Backlog:
         age_cap = self.terms.match.age_cap
-        return backlog_of(self.run("look", limit=MAX_CANDIDATES, age_cap=age_cap))
+        return backlog_of(json_of(self.run("look", limit=MAX_CANDIDATES, age_cap=age_cap)))
 
     def _match(self, backlog: Backlog, loaded: Sequence[str]) -> Match | None:
         return choose_next(
@@ -112,8 +115,7 @@ class RedisQueue(RedisPart):
         if reply is None:
             return None
         now, row, body = reply
-        expires = float(now) + self.terms.seconds
-        return Lease(frame_of(row, body or b""), worker, token, expires, self.terms.seconds)
+        return Lease(frame_of(row, body or b""), worker, token, float(now) + self.terms.seconds)
 
     def _end_expired(self, cutoff: float) -> None:
         self.run("end_expired", cutoff=cutoff, **self._last_words(LEASE_RAN_OUT))
@@ -160,7 +162,9 @@ class RedisQueue(RedisPart):
     def list_frames(self, owner: str | None = None) -> Sequence[Frame]:
         """Waiting and leased frames in order of arrival, without their bodies."""
         frames: list[Frame] = []
-        while rows := self.run("list_frames", owner=owner, after=frames[-1].index if frames else 0):
+        while rows := json_of(
+            self.run("list_frames", owner=owner, after=frames[-1].index if frames else 0)
+        ):
             frames += [frame_of(row, b"") for row in rows]
         return frames
 

@@ -129,9 +129,14 @@ def first_line(error: Exception) -> str:
     return str(error).partition("\n")[0].rstrip(". ")[:200] or type(error).__name__
 
 
-def text_of(value: bytes) -> str:
-    """A text of the server."""
-    return value.decode("utf-8", "surrogatepass")
+def text_of(value: bytes | str) -> str:
+    """A text of the server, or of its JSON."""
+    return value if isinstance(value, str) else value.decode("utf-8", "surrogatepass")
+
+
+def json_of(value: bytes) -> Any:
+    """What JSON of the server says; an empty list may be an empty object."""
+    return json.loads(text_of(value))
 
 
 def texts_of(values: list[bytes]) -> list[str]:

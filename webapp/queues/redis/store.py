@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 
 from webapp.queues.entry_terms import MAX_ENTRIES, EntryTerms
-from webapp.queues.errors import StoreUnavailable
+from webapp.queues.errors import QueueError
 from webapp.queues.redis.board import (
     RedisCounters,
     RedisHeartbeats,
@@ -61,7 +61,7 @@ class RedisStore(
         self.entries = RedisEntryQueues(server, notifier, EntryTerms(max_entries, max_delivery))
         try:
             log_risks(server, log)
-        except StoreUnavailable as error:
+        except QueueError as error:
             log.error("%s Until then nothing can be queued.", error)
 
     def close(self) -> None:

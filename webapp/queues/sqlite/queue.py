@@ -113,7 +113,7 @@ class SqliteQueue(FramePart):
             f' deliveries = deliveries + 1 WHERE "index" = ? RETURNING {FRAME_COLUMNS}, body',
             (str(worker), token, now, expires, match.frame.index),
         ).fetchall()[0]
-        return Lease(frame_of(row, row["body"]), worker, token, expires, self.terms.seconds)
+        return Lease(frame_of(row, row["body"]), worker, token, expires)
 
     def _match(self, db: sqlite3.Connection, loaded: Sequence[str], now: float) -> Match | None:
         turns, terms = turns_of(db), self.terms.match

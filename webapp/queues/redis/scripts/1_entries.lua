@@ -180,8 +180,8 @@ acts.entry_get = function()
     local queue, found, bytes = args.queue, {}, 0
     local base = base_of(queue, args.owner, args.tags)
     local order = args.newest and 'ZREVRANGEBYSCORE' or 'ZRANGEBYSCORE'
-    local from, to = args.newest and args.from or args.from, args.newest and '-inf' or '+inf'
-    local members = call(order, base, from, to, 'LIMIT', 0, CHUNK)
+    local to = args.newest and '-inf' or '+inf'
+    local members = call(order, base, args.from, to, 'LIMIT', 0, CHUNK)
     local after = -1
     if #members == CHUNK then
         after = tonumber(members[#members]) + (args.newest and -1 or 1)
@@ -238,6 +238,9 @@ end
 local function count_held(queue, owner, tags, priority)
     local count = 0
     call('ZREMRANGEBYSCORE', of_queue(queue, 'held'), '-inf', seconds_text(NOW))
+    if not is_given(owner) and not is_given(priority) and next(tags) == nil then
+        return call('ZCARD', of_queue(queue, 'held'))
+    end
     for _, member in ipairs(call('ZRANGE', of_queue(queue, 'held'), 0, -1)) do
         local row = call('HMGET', entry_key(tonumber(member)), 'owner', 'tags', 'priority')
         if row[1] and fits(row[1], row[2], owner, tags)

@@ -223,7 +223,7 @@ acts.read_waiting = function()
     return {call('HMGET', frame_key(args.id), unpack(FRAME)), call('GET', P .. 'body:' .. args.id)}
 end
 
--- Fields of the next frames after an index.
+-- JSON of the fields of the next frames after an index.
 acts.list_frames = function()
     local ids, rows = {}, {}
     if is_given(args.owner) then
@@ -238,7 +238,7 @@ acts.list_frames = function()
     for _, id in ipairs(ids) do
         rows[#rows + 1] = call('HMGET', frame_key(id), unpack(FRAME))
     end
-    return rows
+    return cjson.encode(rows)
 end
 
 -- {now, all, waiting, when the oldest that waits was put}
