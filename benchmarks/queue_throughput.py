@@ -15,13 +15,13 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-from benchmarks.chaos_service import RedisServer, listens, why_no_redis
+from benchmarks.chaos_service import listens, redis_server, why_no_redis
 from benchmarks.service import free_port
 from webapp.queues.contracts.frame import Answer
 from webapp.queues.worker_id import WorkerId
@@ -217,17 +217,13 @@ def main() -> None:
         if engine == "Redis" and (why := why_no_redis()):
             print(f"\nRedis is left out. {why}")
             continue
-        with tempfile.TemporaryDirectory(prefix="easel-throughput-") as name:
-            redis = RedisServer(Path(name)) if engine == "Redis" else None
-            if redis is not None:
-                redis.start()
-            try:
-                print(f"\n| {engine} | value |\n|---|---|")
-                for row in measure(Path(name), redis.url if redis else ""):
-                    print("| {} | {} |".format(*row), flush=True)
-            finally:
-                if redis is not None:
-                    redis.stop()
+        with (
+            tempfile.TemporaryDirectory(prefix="easel-throughput-") as name,
+            redis_server() if engine == "Redis" else nullcontext() as redis,
+        ):
+            print(f"\n| {engine} | value |\n|---|---|")
+            for row in measure(Path(name), redis.address if redis else ""):
+                print("| {} | {} |".format(*row), flush=True)
 
 
 if __name__ == "__main__":

@@ -62,6 +62,9 @@ class RedisEntryQueues:
         return RedisEntryQueue(name, self.server, self.notifier, self.terms)
 
 
+FULL = b"full:"  # what a put is answered, before the name of the queue that is full
+
+
 class RedisEntryQueue:
     """See the contract of ``EntryQueue``."""
 
@@ -95,8 +98,8 @@ class RedisEntryQueue:
         reply = self.run("entry_put", entry.data, entry=facts, max_entries=self.terms.max_entries)
         if reply == b"closed":
             raise EntryQueueClosed
-        if reply == b"full":
-            raise EntryQueueFull(self.name)
+        if isinstance(reply, bytes) and reply.startswith(FULL):
+            raise EntryQueueFull(reply.removeprefix(FULL).decode())
         return int(reply)
 
     def get(self, query: EntryQuery, timeout: float = 0.0) -> Sequence[Entry]:

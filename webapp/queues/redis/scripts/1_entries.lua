@@ -166,7 +166,7 @@ acts.entry_put = function()
     end
     for _, each in ipairs({queue, queue == INPUT and SINK or queue}) do
         if call('ZCARD', of_queue(each, 'all')) >= args.max_entries then
-            return 'full'
+            return 'full:' .. each
         end
     end
     args.entry.put_at = seconds_text(NOW)
