@@ -161,6 +161,9 @@ end
 
 acts.entry_put = function()
     local queue = args.queue
+    if NOW > args.deadline then
+        return 'late'
+    end
     if call('HGET', P .. 'entries_closed', queue) == '1' then
         return 'closed'
     end
