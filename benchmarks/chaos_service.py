@@ -14,7 +14,7 @@ import psutil
 import requests
 
 from benchmarks.service import free_port
-from tests.queue_server import QueueServer, find_program, running_server
+from tests.queue_server import SETTINGS, QueueServer, find_program, running_server
 from webapp.queues.contracts.queue_store import QueueStore
 from webapp.settings.config import parse
 from webapp.settings.data_dir import open_store
@@ -48,12 +48,16 @@ def why_no_redis() -> str:
 
 
 @contextmanager
-def redis_server() -> Iterator[QueueServer]:
-    """A Redis that keeps its log on disk. Raises ``RuntimeError`` where there is none."""
+def redis_server(fsync: str = "always") -> Iterator[QueueServer]:
+    """A Redis that keeps its log on disk, written ``always`` or ``everysec``.
+
+    Raises ``RuntimeError`` where there is none.
+    """
     program = redis_program()
     if program is None:
         raise RuntimeError(why_no_redis())
-    with running_server(program) as server:
+    settings = tuple(fsync if word == "always" else word for word in SETTINGS)
+    with running_server(program, settings) as server:
         yield server
 
 
