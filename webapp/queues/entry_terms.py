@@ -5,6 +5,7 @@ from dataclasses import dataclass
 MAX_ENTRIES = 100_000  # of one queue
 MAX_GET_BYTES = 64 << 20  # bytes after which a get takes no further entry
 NEWEST = -1
+PATIENCE_SECONDS = 4.0  # the vendor's clients send a request again after 5, which would double it
 RESCAN_SECONDS = 2.0  # between two looks of a get at entries that it has seen already
 
 MAX_BATCH = 8  # entries that a watch takes at once: they are in memory until they are sent

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.chaos_service import redis_server, why_no_redis
 from tests.plugins.plugin_files import make_plugin
 from tests.webapp.routes.queue_service import TOKEN, QueueService, queue_service
 
@@ -62,6 +63,17 @@ def test_sdk_puts_gets_watches_commits_and_truncates(
 ) -> None:
     printed = run(sdk_python, "eas_sdk_client.py", service, "easel", PUTS)
     assert printed.count(f"{PUTS} sent, {PUTS} got") == 4
+
+
+def test_sdk_meets_the_same_where_the_queue_is_in_redis(sdk_python: str, tmp_path: Path) -> None:
+    if why := why_no_redis():
+        pytest.skip(why)
+    with (
+        redis_server() as redis,
+        queue_service(tmp_path / "data", f"--queue-url={redis.address}") as service,
+    ):
+        printed = run(sdk_python, "eas_sdk_client.py", service, "easel", "40")
+    assert printed.count("40 sent, 40 got") == 4
 
 
 def test_unit_tests_of_the_sdk_pass(sdk_python: str, service: QueueService) -> None:

@@ -180,7 +180,7 @@ def test_full_queue_and_full_sink_refuse_without_a_side_effect(store: QueueStore
     for n in range(MAX_ENTRIES):
         sink.put(entry(f"{n}"))
     for queue in (sink, entrance):
-        with pytest.raises(EntryQueueFull):
+        with pytest.raises(EntryQueueFull, match=SINK):
             queue.put(entry("more"))
     assert (sink.count(EntryFilter()), entrance.count(EntryFilter())) == (MAX_ENTRIES, 0)
     sink.delete([sink.status().first])

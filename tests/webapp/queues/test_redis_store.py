@@ -2,6 +2,8 @@
 
 import logging
 import signal
+import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -10,7 +12,7 @@ import pytest
 
 from generator.request import Progress
 from tests.queue_server import QueueServer, find_program, running_server
-from tests.wait import Clock, result_of, wait_until
+from tests.wait import TIMEOUT, Clock, result_of, wait_until
 from webapp.queues.contracts.entries import (
     INPUT,
     SINK,
@@ -21,7 +23,8 @@ from webapp.queues.contracts.entries import (
     WatchTerms,
 )
 from webapp.queues.contracts.frame import Answer, Frame
-from webapp.queues.errors import QueueFull, StoreUnavailable
+from webapp.queues.errors import QueueBusy, QueueFull, StoreUnavailable
+from webapp.queues.redis import entries as entries_module
 from webapp.queues.redis import server as server_module
 from webapp.queues.redis.address import BadAddress, check_address, describe_address
 from webapp.queues.redis.durability import ServerUnfit, check_layout, check_version, find_risks
@@ -112,6 +115,36 @@ def test_a_server_that_stands_still_is_not_waited_for_by_all(
     finally:
         process.send_signal(signal.SIGCONT)
     wait_until(lambda: works(store))
+    store.close()
+
+
+@pytest.mark.parametrize("when", ["before it tells its time", "after it"])
+def test_an_entry_that_the_server_reads_too_late_is_not_stored(
+    own_server: QueueServer, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """Its client has given up by then, and sends it again."""
+    monkeypatch.setattr(entries_module, "PATIENCE_SECONDS", 0.2)
+    store, process = RedisStore(own_server.address), own_server.process
+    assert process is not None
+    sink, now, stopped = store.entries.queue(SINK), store.server.now, threading.Event()
+
+    def tell_time_and_stop() -> float:
+        told = now() if when == "after it" else 0.0
+        process.send_signal(signal.SIGSTOP)
+        stopped.set()
+        return told or now()
+
+    monkeypatch.setattr(store.server, "now", tell_time_and_stop)
+    with ThreadPoolExecutor(1) as pool:
+        putting = pool.submit(sink.put, Entry("late", b""))
+        assert stopped.wait(TIMEOUT)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGCONT)
+        with pytest.raises(QueueBusy, match="not stored"):
+            result_of(putting)
+    monkeypatch.setattr(store.server, "now", now)
+    assert sink.count(EntryFilter()) == 0
+    assert sink.put(Entry("again", b"")) == 1
     store.close()
 
 

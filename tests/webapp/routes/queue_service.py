@@ -14,8 +14,10 @@ from tests.wait import TIMEOUT
 from tests.webapp.http.websocket_client import WebSocketClient
 from tests.webapp.web_process import WebProcess, web_process
 from webapp.errors import json_answer
-from webapp.queues.sqlite.store import SqliteStore
+from webapp.queues.contracts.queue_store import QueueStore
 from webapp.queues.worker_id import WorkerId
+from webapp.settings.config import parse
+from webapp.settings.data_dir import open_store
 
 TOKEN = "owner-token-1"
 ANN, BOB = "anns-token-2", "bobs-token-3"
@@ -28,7 +30,7 @@ class QueueService:
     """A running service; ``working`` lets its worker take frames."""
 
     web: WebProcess
-    store: SqliteStore
+    store: QueueStore
     working: threading.Event = field(default_factory=threading.Event)
     drawn: list[str] = field(default_factory=list)
     turn: threading.Lock = field(default_factory=threading.Lock)  # of the worker
@@ -104,7 +106,8 @@ def queue_service(data_dir: Path, *flags: str) -> Iterator[QueueService]:
     tokens = ("--generate-token", f"ann={ANN}", "--generate-token", f"bob={BOB}")
     given = ("--nowebui", "--async", "--token", TOKEN, *tokens, *flags)
     with web_process(data_dir, *given) as web:
-        store, over = SqliteStore(data_dir / ".easel/queue.db"), threading.Event()
+        store = open_store(parse([f"--data-dir={data_dir}", *given]))
+        over = threading.Event()
         service = QueueService(web, store)
         service.working.set()
         worker = threading.Thread(target=service.work, args=(over,))

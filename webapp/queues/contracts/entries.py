@@ -115,7 +115,10 @@ class EntryQueueStatus:
 
 
 class EntryQueueFull(Exception):
-    """The queue holds as many entries as it may (HTTP 429); nothing was stored."""
+    """A queue holds as many entries as it may (HTTP 429), of which the text is the name.
+
+    Nothing was stored.
+    """
 
 
 class EntryQueueClosed(Exception):

@@ -29,12 +29,14 @@ from webapp.queues.entry_terms import (
     LISTED_SECONDS,
     MAX_GET_BYTES,
     NEWEST,
+    PATIENCE_SECONDS,
     RESCAN_SECONDS,
     SHUTDOWN_CODE,
     EntryTerms,
     consumer_state,
     entry_topic,
 )
+from webapp.queues.errors import QueueBusy
 from webapp.queues.redis.entry_intake import RedisEntryIntake
 from webapp.queues.redis.entry_rows import END, entry_of
 from webapp.queues.redis.entry_watch import RedisWatch
@@ -62,6 +64,13 @@ class RedisEntryQueues:
         return RedisEntryQueue(name, self.server, self.notifier, self.terms)
 
 
+LATE = (
+    f"The queue's server did not take the entry within {PATIENCE_SECONDS:.0f} seconds: it was not "
+    "stored. Send it again in a moment."
+)
+FULL = b"full:"  # what a put is answered, before the name of the queue that is full
+
+
 class RedisEntryQueue:
     """See the contract of ``EntryQueue``."""
 
@@ -82,7 +91,11 @@ class RedisEntryQueue:
         )
 
     def put(self, entry: Entry) -> int:
-        """Store an entry; see the contract. A full sink closes the input, too."""
+        """Store an entry; see the contract. A full sink closes the input, too.
+
+        Raises ``QueueBusy`` where the server reads it after its client has given up.
+        """
+        began = time.monotonic()
         facts = {
             "request_id": entry.request_id,
             "owner": entry.owner,
@@ -92,11 +105,20 @@ class RedisEntryQueue:
             "tags": json.dumps({**entry.tags, REQUEST_ID_TAG: entry.request_id}),
             "message": entry.message,
         }
-        reply = self.run("entry_put", entry.data, entry=facts, max_entries=self.terms.max_entries)
+        reply = self.run(
+            "entry_put",
+            entry.data,
+            entry=facts,
+            max_entries=self.terms.max_entries,
+            # A server that stood still before it told its time leaves so much less.
+            deadline=self.server.now() + PATIENCE_SECONDS - (time.monotonic() - began),
+        )
+        if reply == b"late":
+            raise QueueBusy(LATE)
         if reply == b"closed":
             raise EntryQueueClosed
-        if reply == b"full":
-            raise EntryQueueFull(self.name)
+        if isinstance(reply, bytes) and reply.startswith(FULL):
+            raise EntryQueueFull(reply.removeprefix(FULL).decode())
         return int(reply)
 
     def get(self, query: EntryQuery, timeout: float = 0.0) -> Sequence[Entry]:

@@ -23,6 +23,7 @@ from webapp.queues.contracts.entries import (
 from webapp.queues.entry_terms import (
     MAX_GET_BYTES,
     NEWEST,
+    PATIENCE_SECONDS,
     RESCAN_SECONDS,
     EntryTerms,
     entry_topic,
@@ -41,7 +42,6 @@ from webapp.queues.sqlite.entry_rows import (
 )
 from webapp.queues.sqlite.entry_watch import SqliteWatch
 
-PATIENCE_SECONDS = 4.0  # the vendor's clients send a request again after 5, which would double it
 SELECT_LENGTHS = "SELECT queue, length, closed FROM entry_queues WHERE queue IN (?, ?)"
 
 

@@ -73,15 +73,20 @@ class EntryDispatcher:
 
     def _run(self) -> None:
         intake = self.services.entries.intake
+        unfinished: Entry | None = None
         while not self._over.is_set():
             try:
                 self._recover_once()
+                if unfinished is not None:  # or it would wait until its lease ends
+                    intake.give_back_entry(unfinished.request_id, 0.0)
+                    unfinished = None
                 if is_draining(self.services.worker_commands):
                     self._over.wait(WAIT_SECONDS)
                     continue
-                entry = intake.take_entry(self._passed_over(), WAIT_SECONDS)
-                if entry is not None:
-                    self.admit(entry)
+                unfinished = intake.take_entry(self._passed_over(), WAIT_SECONDS)
+                if unfinished is not None:
+                    self.admit(unfinished)
+                    unfinished = None
             except (QueueError, sqlite3.Error, OSError) as error:
                 log.warning("The input cannot be read now: %s", error)
                 self._over.wait(WAIT_SECONDS)

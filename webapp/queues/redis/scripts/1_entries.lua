@@ -161,12 +161,15 @@ end
 
 acts.entry_put = function()
     local queue = args.queue
+    if NOW > args.deadline then
+        return 'late'
+    end
     if call('HGET', P .. 'entries_closed', queue) == '1' then
         return 'closed'
     end
     for _, each in ipairs({queue, queue == INPUT and SINK or queue}) do
         if call('ZCARD', of_queue(each, 'all')) >= args.max_entries then
-            return 'full'
+            return 'full:' .. each
         end
     end
     args.entry.put_at = seconds_text(NOW)
