@@ -110,6 +110,14 @@ class RedisServer:
             "was not stored. Read results that wait, or give the server more memory."
         )
 
+    def now(self) -> float:
+        """Unix seconds of the server."""
+        if self.clock:
+            return self.clock()
+        with self.explain_errors():
+            seconds, microseconds = self.client.time()
+        return float(seconds) + float(microseconds) / 1e6
+
     def close(self) -> None:
         """Close the connections."""
         self.client.close()
