@@ -28,6 +28,7 @@ from webapp.process_tree import (
 from webapp.processes.managed_process import ManagedProcess, ProcessExit
 from webapp.processes.ports import PortTaken, ReadinessProbe, open_listener
 from webapp.processes.worker_pool import WorkerPool, create_pool
+from webapp.queues.dead_workers import release_dead_workers, release_leases
 from webapp.queues.drain import announce_drain, withdraw_drain
 from webapp.queues.errors import QueueError
 from webapp.queues.folder_watch import QueueWatchThread
@@ -90,7 +91,7 @@ class Supervisor:
 
     def run(self, probe: ReadinessProbe) -> int:
         """Start everything and keep it alive until told to stop; the exit code."""
-        self.release_dead_workers()
+        release_dead_workers(self.store, self.log)
         self.announce(withdraw_drain)
         with signal_wakeup() as sleep:
             self.start_processes()
@@ -134,7 +135,7 @@ class Supervisor:
         released = 0
         if child.device:
             name = WorkerId.of_process(child.device, death.pid)
-            released = self.release_leases(name, death.how)
+            released = release_leases(self.store, name, death.how, self.log)
         if death.planned:
             return
         self.count_restart(child.device or "web")
@@ -169,28 +170,6 @@ class Supervisor:
             self.store.add_to_counter("restarts", {"process": process})
         except (QueueError, sqlite3.Error) as error:
             self.log.warning("a restart was not counted: %s", error)
-
-    def release_dead_workers(self) -> None:
-        """Release the leases of dead workers of an earlier run of the service."""
-        try:
-            holders = self.store.lease_holders()
-        except (QueueError, sqlite3.Error) as error:
-            self.log.error("Jobs of an earlier life wait for their leases to end: %s", error)
-            return
-        for worker in holders:
-            if worker.is_dead:
-                self.release_leases(worker)
-
-    def release_leases(self, worker: WorkerId, how: str = "ended with the service") -> int:
-        """End the leases of a worker that is gone, at once and not when they run out; how many."""
-        try:
-            released = self.store.release_worker(worker, how)
-        except (QueueError, sqlite3.Error) as error:
-            self.log.error("The dead worker's jobs wait for their leases to end: %s", error)
-            return 0
-        if released:
-            self.log.warning("%d job(s) of the dead worker are taken up again", released)
-        return released
 
     def stop(self, sleep: InterruptibleSleep) -> None:
         """Workers finish or give back; then the web process sends the last answers.
@@ -239,7 +218,8 @@ class Supervisor:
         for child in children:
             pid = child.kill()
             if child.device and pid is not None:
-                self.release_leases(WorkerId.of_process(child.device, pid))
+                worker = WorkerId.of_process(child.device, pid)
+                release_leases(self.store, worker, "ended with the service", self.log)
 
     def _on_stop_signal(self, number: int, frame: FrameType | None) -> None:
         self.stop_signals += 1

@@ -15,7 +15,7 @@ MAX_PACES = 2000  # checkpoints and kinds whose pace is kept
 
 @dataclass(frozen=True, slots=True)
 class LeaseTerms:
-    """How long a lease lasts, how often a frame is delivered, and the figures of the match rule."""
+    """How long a lease lasts, how often a frame is delivered (0: without end), the match rule."""
 
     seconds: float = LEASE_SECONDS
     max_delivery: int = MAX_DELIVERY

@@ -63,7 +63,8 @@ def blueprint(services: Services) -> Blueprint:
 
 def starts_on_demand(services: Services) -> bool:
     """Whether this service's supervisor starts a worker when a job comes (``--workers-min 0``)."""
-    return services.config.workers_min == 0 and SUPERVISOR_VARIABLE in os.environ
+    may_start = services.config.workers_min == 0 and services.config.workers_max != 0
+    return may_start and SUPERVISOR_VARIABLE in os.environ
 
 
 def find_readiness(services: Services) -> tuple[Response, int]:

@@ -54,7 +54,6 @@ VALUE_PARSERS: Mapping[str, Any] = {
     "texts": str,
 }
 
-
 TOKEN_SCOPES = MappingProxyType(
     {
         "read_tokens": AccessScope.READ,
@@ -78,6 +77,7 @@ class Config:
     api: bool = True
     lenient: bool = True
     image_links: bool = True
+    webhooks: bool = True
     allow_fetch_from: tuple[str, ...] = ()  # networks as CIDR
     device: str = "auto"
     token: Secret | None = None
@@ -94,6 +94,7 @@ class Config:
     service_name: str = "easel"
     max_entry_bytes: int = 8 << 10
     max_queue_entries: int = 100_000
+    max_delivery: int = 5  # 0: without end
     queue_url: Secret | None = None  # None: a file in the data directory
     watch: str = "auto"
     hashing: bool = True
@@ -107,6 +108,7 @@ class Config:
     upload_quota: int = 0  # bytes of all files of a root; 0: no quota
     upload_spare: int = 256 << 20  # bytes left free on the disk
     upload_keep: int = 48  # hours
+    max_watchers: int = 128  # event streams and watches of queues that stay open at once
     max_queued_jobs: int = 500  # of one caller and kind
     max_queued_jobs_of: tuple[tuple[str, int], ...] = ()  # user or role, jobs
     gpu_shares: tuple[tuple[str, float], ...] = ()  # user or role, weight in the match rule
@@ -122,6 +124,7 @@ class Config:
     log_json: bool = False
     mount_paths: tuple[str, ...] = VENDOR_MOUNTS
     models_dir: Path | None = None  # None: models/ in the data directory
+    cache_dir: Path | None = None  # None: .easel in the data directory
     checkpoint_dirs: tuple[Path, ...] = ()
     vae_dirs: tuple[Path, ...] = ()
     lora_dirs: tuple[Path, ...] = ()
@@ -154,6 +157,11 @@ class Config:
     def easel_dir(self) -> Path:
         """Where queue, hashes, tokens and other things of our own lie; never served."""
         return self.data_dir / STATE_FOLDER
+
+    @property
+    def cache_folder(self) -> Path:
+        """Where what can be computed anew of models is kept: ``--cache-dir``, else ``.easel``."""
+        return self.cache_dir or self.easel_dir
 
     @property
     def models_folder(self) -> Path:
@@ -280,7 +288,8 @@ def _convert_one(flag: Flag, text: str) -> Any:
         raise UnknownFlag(f"--{flag.name} takes {fits}, not {text!r}.") from None
     numeric = flag.kind in ("integer", "size")
     if numeric and not is_in_range(value, flag.least or 0, flag.most or None):
-        raise UnknownFlag(f"--{flag.name} takes {flag.least} to {flag.most}, not {value}.")
+        fits = f"{flag.least} to {flag.most}" if flag.most else f"{flag.least} or more"
+        raise UnknownFlag(f"--{flag.name} takes {fits}, not {value}.")
     if flag.choices and unknown_choices([value], flag.choices):
         raise UnknownFlag(f"--{flag.name} takes {', '.join(flag.choices)}, not {text!r}.")
     return value

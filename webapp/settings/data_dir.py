@@ -37,7 +37,17 @@ def open_store(config: "Config", log: logging.Logger | None = None) -> QueueStor
     """
     if config.queue_url is not None:
         return open_queue_server(config, config.queue_url, log)
-    return SqliteStore(config.easel_dir / QUEUE_FILE, max_entries=config.max_queue_entries, log=log)
+    return SqliteStore(
+        config.easel_dir / QUEUE_FILE,
+        max_entries=config.max_queue_entries,
+        max_delivery=config.max_delivery,
+        log=log,
+    )
+
+
+def queue_file(config: "Config") -> Path | None:
+    """The file of the queue; None where a server holds it."""
+    return None if config.queue_url is not None else config.easel_dir / QUEUE_FILE
 
 
 def open_queue_server(config: "Config", address: Secret, log: logging.Logger | None) -> QueueStore:
@@ -46,7 +56,12 @@ def open_queue_server(config: "Config", address: Secret, log: logging.Logger | N
     from webapp.queues.redis.store import RedisStore
 
     try:
-        return RedisStore(address.reveal(), max_entries=config.max_queue_entries, log=log)
+        return RedisStore(
+            address.reveal(),
+            max_entries=config.max_queue_entries,
+            max_delivery=config.max_delivery,
+            log=log,
+        )
     except ServerUnfit as error:
         raise CannotUse(str(error)) from error
 

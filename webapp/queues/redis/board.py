@@ -1,8 +1,9 @@
 """Small facts with a short life, and counters, in Redis."""
 
 import json
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from generator.request import Progress, Stop
@@ -87,7 +88,10 @@ class RedisWorkerCommands(RedisPart):
 
 
 class RedisHeartbeats(RedisPart):
-    """See the contract of ``Heartbeats``. Who lives is told by the server's clock."""
+    """See the contract of ``Heartbeats``.
+
+    Who lives is told by the server's clock: workers' and readers' may differ.
+    """
 
     def record_heartbeat(self, state: WorkerState) -> None:
         """Say that a worker lives and what it does."""
@@ -96,10 +100,22 @@ class RedisHeartbeats(RedisPart):
         self.run("heartbeat", worker=str(state.id), state=json.dumps(facts), age=age)
 
     def workers(self) -> Sequence[WorkerState]:
-        """Workers seen in the last 15 seconds, by name."""
+        """Workers seen in the last 15 seconds, by name; ``seen_at`` is of this machine's clock."""
         rows = self.run("list_workers", what="workers", seconds=WORKER_TTL_SECONDS)
-        states = [json.loads(state) for _, state in sorted(rows) if state]
-        return [WorkerState(**facts | {"id": WorkerId.parse(facts["id"])}) for facts in states]
+        now = time.time()
+        return [
+            worker_state_of(json.loads(state), now - float(age))
+            for _, state, age in sorted(rows)
+            if state
+        ]
+
+
+def worker_state_of(facts: Mapping[str, Any], seen_at: float) -> WorkerState:
+    """A heartbeat; a fact of another version's worker that is not known here is left out."""
+    known = {each.name: facts[each.name] for each in fields(WorkerState) if each.name in facts}
+    also_loaded = tuple(facts.get("also_loaded", ()))
+    lived = {"id": WorkerId.parse(facts["id"]), "seen_at": seen_at, "also_loaded": also_loaded}
+    return WorkerState(**known | lived)
 
 
 class RedisPluginStates(RedisPart):
@@ -116,7 +132,7 @@ class RedisPluginStates(RedisPart):
         rows = self.run("list_workers", what="plugin_states", seconds=WORKER_TTL_SECONDS)
         return {
             WorkerId.parse(text_of(name)): json.loads(states)
-            for name, states in sorted(rows)
+            for name, states, _ in sorted(rows)
             if states
         }
 

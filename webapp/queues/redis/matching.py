@@ -81,6 +81,12 @@ def candidate_of(row: Sequence[Any]) -> Candidate:
     )
 
 
+def account_of(text: str) -> Account:
+    """An account from its text in the hash ``turns``."""
+    deficit, turn, age_override_at = text.split(" ")
+    return Account(float(deficit), int(float(turn)), float(age_override_at))
+
+
 def account_rows(match: Match) -> list[tuple[str, str, float, int, float]]:
     """The accounts that a match leaves, as the act ``claim`` takes them."""
     return [

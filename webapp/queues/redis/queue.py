@@ -3,7 +3,7 @@
 import json
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -16,6 +16,7 @@ from webapp.queues.notifier import WORK_TOPIC
 from webapp.queues.redis.matching import (
     MAX_CANDIDATES,
     Backlog,
+    account_of,
     account_rows,
     advance,
     backlog_of,
@@ -24,7 +25,7 @@ from webapp.queues.redis.matching import (
 from webapp.queues.redis.notifier import RedisNotifier
 from webapp.queues.redis.part import RedisPart
 from webapp.queues.redis.server import PREFIX, RedisServer, json_of, text_of, texts_of
-from webapp.queues.scheduler import Match, choose_next
+from webapp.queues.scheduler import Account, AccountKey, Match, choose_next
 from webapp.queues.terms import ANY_CHECKPOINT, LeaseTerms
 from webapp.queues.worker_id import WorkerId
 
@@ -216,6 +217,19 @@ class RedisQueue(RedisPart):
         """GPU seconds that such a job will take, by jobs that have ended."""
         own, of_kind = self.read_paces(kind, checkpoint)
         return predict_seconds(work, of_kind if own is None else own)
+
+    def accounts(self) -> Mapping[AccountKey, Account]:
+        """Every account; see the contract."""
+        with self.server.explain_errors():
+            priorities: Any = self.server.client.hkeys(f"{PREFIX}rounds")
+            turns: list[Any] = [
+                self.server.client.hgetall(f"{PREFIX}turns:{text_of(each)}") for each in priorities
+            ]
+        return {
+            (int(priority), text_of(owner)): account_of(text_of(text))
+            for priority, known in zip(priorities, turns, strict=True)
+            for owner, text in known.items()
+        }
 
     def read_paces(self, kind: str, checkpoint: str) -> tuple[float | None, float | None]:
         """Seconds a megapixel-step: with a checkpoint, and with any."""

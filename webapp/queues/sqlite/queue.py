@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from uuid import uuid4
 
 from webapp.queues.contracts.entries import SINK
@@ -13,8 +13,13 @@ from webapp.queues.errors import QueueFull, QueueLost
 from webapp.queues.lease_expiry import LeaseExpiry
 from webapp.queues.lost_worker import LEASE_RAN_OUT
 from webapp.queues.notifier import WORK_TOPIC, Notifier
-from webapp.queues.scheduler import Match, choose_next
-from webapp.queues.sqlite.accounts import correct_charge, store_accounts, turns_of
+from webapp.queues.scheduler import Account, AccountKey, Match, choose_next
+from webapp.queues.sqlite.accounts import (
+    correct_charge,
+    read_accounts,
+    store_accounts,
+    turns_of,
+)
 from webapp.queues.sqlite.candidates import read_candidates
 from webapp.queues.sqlite.database import QueueDatabase
 from webapp.queues.sqlite.dead_workers import end_leases, fail_exhausted
@@ -218,6 +223,11 @@ class SqliteQueue(FramePart):
         """GPU seconds that such a job will take, by jobs that have ended."""
         with self.database.read_connection() as db:
             return predict(db, kind, checkpoint, work)
+
+    def accounts(self) -> Mapping[AccountKey, Account]:
+        """Every account in the file; see the contract."""
+        with self.database.read_connection() as db:
+            return read_accounts(db)
 
     def loss_reason(self) -> str:
         """Why the open file is not the one of that name any more; "" while it is."""

@@ -156,6 +156,7 @@ def entry_environ(entry: Entry) -> dict[str, Any]:
         "REMOTE_ADDR": "127.0.0.1",
         "HTTP_HOST": "localhost",
         "HTTP_X_REQUEST_ID": entry.request_id,
+        "HTTP_IDEMPOTENCY_KEY": entry.request_id,  # read twice, it is one job of the job API
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": "http",
         "wsgi.input": io.BytesIO(entry.data),

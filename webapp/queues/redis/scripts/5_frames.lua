@@ -151,7 +151,7 @@ local function bury_worker(id)
     call('HINCRBY', frame_key(id), 'deaths', 1)
     local deliveries = tonumber(call('HGET', frame_key(id), 'deliveries'))
     end_lease(id)
-    if deliveries >= args.max_delivery then
+    if args.max_delivery > 0 and deliveries >= args.max_delivery then
         copy_to_rear(id, args.why)
         store_answer(id, 500, 'application/json', args.failure)
     end

@@ -61,13 +61,14 @@ acts.heartbeat = function()
     call('HSET', P .. 'workers', args.worker, args.state)
 end
 
--- {worker, JSON of its state or of its plugins} of those that were heard of lately.
+-- {worker, JSON of its state or of its plugins, seconds since} of those that were heard of lately.
 acts.list_workers = function()
     local found = {}
     local names = call('ZRANGEBYSCORE', P .. 'workers_seen', '(' .. seconds_text(NOW - args.seconds),
-                       '+inf')
-    for _, name in ipairs(names) do
-        found[#found + 1] = {name, call('HGET', P .. args.what, name) or ''}
+                       '+inf', 'WITHSCORES')
+    for n = 1, #names, 2 do
+        local age = as_text(NOW - tonumber(names[n + 1]))
+        found[#found + 1] = {names[n], call('HGET', P .. args.what, names[n]) or '', age}
     end
     return found
 end
