@@ -79,8 +79,10 @@ class ServiceCollector(Collector):
 
     def __init__(self, services: "Services") -> None:
         self.services = services
-        least = services.config.workers_min  # others may have been ended, and are not dead
-        self.devices = resolve_devices(services.config.device)[:least]
+        config = services.config
+        # Others may have been ended, and are not dead.
+        least = 0 if config.workers_max == 0 else config.workers_min
+        self.devices = resolve_devices(config.device)[:least]
         self._storing: threading.Thread | None = None
 
     def describe(self) -> Iterable[Metric]:
@@ -136,12 +138,12 @@ def plugin_metrics(plugins: "WebPlugins") -> Iterator[Metric]:
 
 def worker_states(workers: Sequence[WorkerState], expected: Sequence[str]) -> Metric:
     """1 for the state that each worker is in, 0 for the others; ``dead`` where none is seen."""
-    state_by_device = {worker.id.device: worker.state for worker in workers}
+    state_by_name = {name: worker.state for name, worker in with_names(workers)}
     family = GaugeMetricFamily("easel_worker_state", "State of workers", labels=("worker", "state"))
-    for device in sorted({*expected, *state_by_device}):
-        now = state_by_device.get(device, "dead")
+    for name in sorted({*expected, *state_by_name}):
+        now = state_by_name.get(name, "dead")
         for state in WORKER_STATES:
-            family.add_metric((device, state), float(STATE_NAMES.get(now, now) == state))
+            family.add_metric((name, state), float(STATE_NAMES.get(now, now) == state))
     return family
 
 
@@ -150,14 +152,23 @@ def worker_memory(workers: Sequence[WorkerState]) -> Iterator[Metric]:
     family = GaugeMetricFamily(
         "easel_worker_memory_bytes", "Memory as workers tell it", labels=("worker", "kind")
     )
-    for worker in workers:
+    for name, worker in with_names(workers):
         amounts = dict(worker.memory)
         if "device_total" in amounts:
             amounts["device_used"] = amounts["device_total"] - amounts.get("device_free", 0)
         for kind in ("rss", "device_used", "device_total"):
             if kind in amounts:
-                family.add_metric((worker.id.device, kind), amounts[kind])
+                family.add_metric((name, kind), amounts[kind])
     yield family
+
+
+def with_names(workers: Sequence[WorkerState]) -> Iterator[tuple[str, WorkerState]]:
+    """Workers with labels that differ: the device, of a joined one with its host; then a number."""
+    used: dict[str, int] = {}
+    for worker in sorted(workers, key=lambda each: each.id):
+        name = f"{worker.id.device}@{worker.id.host}" if worker.joined else worker.id.device
+        used[name] = used.get(name, 0) + 1
+        yield (name if used[name] == 1 else f"{name} ({used[name]})"), worker
 
 
 def counter_metrics(counters: Sequence[CounterValue]) -> Iterator[Metric]:

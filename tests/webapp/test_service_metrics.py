@@ -89,6 +89,31 @@ def test_the_queue_and_the_workers_are_told(build: Any) -> None:
     assert value(found, "easel_worker_memory_bytes", worker="cpu", kind="rss") == 5
 
 
+def test_workers_of_one_device_and_host_are_told_apart(build: Any) -> None:
+    house = build(working=False, device="cuda:0", workers_max=0)
+    now = time.time() + TIMEOUT
+    for size, (host, machine, joined) in enumerate(
+        [("web", "a", False), ("web", "b", False), ("gpu", "c", True), ("gpu", "d", True)]
+    ):
+        worker = WorkerId("cuda:0", host, 1, machine)
+        state = WorkerState(worker, "idle", "", "", now, {"rss": size}, joined=joined)
+        house.store.record_heartbeat(state)
+    found = figures(house)
+    sizes = {
+        dict(labels)["worker"]: number
+        for (name, labels), number in found.items()
+        if name == "easel_worker_memory_bytes"
+    }
+    assert sizes == {"cuda:0": 0, "cuda:0 (2)": 1, "cuda:0@gpu": 2, "cuda:0@gpu (2)": 3}
+    for name in sizes:
+        assert value(found, "easel_worker_state", worker=name, state="idle") == 1
+
+
+def test_a_service_without_workers_of_its_own_misses_none(build: Any) -> None:
+    found = figures(build(working=False, device="cuda:0", workers_max=0))
+    assert not [labels for name, labels in found if name == "easel_worker_state"]
+
+
 def test_a_worker_counts_what_it_did(tmp_path: Path) -> None:
     bench = WorkerThread(tmp_path)
     bench.engine.loaded_checkpoints = ()

@@ -111,7 +111,7 @@ class JobHandlers:
             self.pace.begin(batch_megapixels(job.request))
             generation = self.engine.run(job.request, lease_keeper)
             self.pace.finish()
-            lease_keeper.confirm()
+            lease_keeper.confirm(self.pace.finish)
             journal = SaveJournal.for_job(self.data_dir / STATE_FOLDER, lease.frame.id)
             output_filter = self.make_output_filter(job.request.user_name)
             saved = save_all(job, generation, self.data_dir, datetime.now(), journal, output_filter)
@@ -126,7 +126,7 @@ class JobHandlers:
         with self.keep_lease(lease, Snapshot()) as lease_keeper:
             lease_keeper(Progress("extras", 0, 1, 0, 1), None)
             extras = self.engine.enlarge(job.request)
-            lease_keeper.confirm()
+            lease_keeper.confirm(self.pace.finish)
         return compose_extras(job, extras)
 
     def detect_maps(self, lease: Lease) -> Answer:

@@ -111,16 +111,17 @@ class LeaseKeeper:
         self._changed.set()
         return stop
 
-    def confirm(self) -> None:
+    def confirm(self, beat: Callable[[], None] = lambda: None) -> None:
         """See that the lease is ours before anything is saved. Raises LeaseLost, Abandoned.
 
         Where the queue's server does not answer, this waits until it does: another worker may have
-        the job by now, or, where nobody could reach it, none.
+        the job by now, or, where nobody could reach it, none. ``beat`` is called meanwhile: waiting
+        is no hang.
         """
         while self._cut_off and not self._lost.is_set():
             if self.abandoned.wait(CONFIRM_SECONDS):
                 raise Abandoned
-            self.step()
+            beat()
         if self._lost.is_set():
             raise LeaseLost
 

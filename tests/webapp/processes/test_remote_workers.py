@@ -143,7 +143,7 @@ def test_a_worker_whose_cable_is_pulled_gives_its_job_up_and_comes_back(site: Si
     if not site.queue:
         pytest.skip("a file has no cable")
     answered, saved = site.answered(), len(site.pictures())
-    job = site.draw(60)
+    job = site.draw(30)
     lonely = site.holder()
     lonely.machine.cut()
     try:
@@ -159,14 +159,14 @@ def test_a_worker_whose_cable_is_pulled_gives_its_job_up_and_comes_back(site: Si
     )
     wait_until(lambda: "the lease was lost; another has it" in lonely.log_text())
     assert (site.answered(), len(site.pictures())) == (answered + 1, saved + 1)
-    jobs = [site.draw(60) for _ in range(3)]
+    jobs = [site.draw(40) for _ in range(3)]
     wait_until(lambda: lonely.id in site.store.lease_holders())
     assert [result_of(each)[0] for each in jobs] == [200, 200, 200]
 
 
 def test_a_job_of_a_killed_worker_is_answered_once_by_another(site: Site) -> None:
     answered, saved = site.answered(), len(site.pictures())
-    job = site.draw(40)
+    job = site.draw(25)
     dying = site.holder()
     inner_process(dying.program).kill()
     exit_code(dying.program)
@@ -176,7 +176,7 @@ def test_a_job_of_a_killed_worker_is_answered_once_by_another(site: Site) -> Non
 
 
 def test_a_drained_worker_answers_its_job_and_leaves_the_list(site: Site) -> None:
-    job = site.draw(40)
+    job = site.draw(25)
     leaving = site.holder()
     status, told = site.ask(f"/api/v1/workers/{leaving.id.handle}/drain", {})
     assert (status, told["state"]) == (202, "draining")
@@ -188,7 +188,7 @@ def test_a_drained_worker_answers_its_job_and_leaves_the_list(site: Site) -> Non
 
 
 def test_a_worker_that_is_told_to_end_finishes_its_job_and_leaves(site: Site) -> None:
-    job = site.draw(40)
+    job = site.draw(25)
     leaving = site.holder()
     inner_process(leaving.program).terminate()
     assert result_of(job)[0] == 200

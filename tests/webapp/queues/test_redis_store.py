@@ -13,13 +13,22 @@ import pytest
 from generator.request import Progress
 from tests.queue_server import QueueServer, find_program, running_server
 from tests.wait import TIMEOUT, Clock, result_of, wait_until
-from webapp.queues.contracts.entries import INPUT, SINK, Entry, EntryFilter, EntryQuery
+from webapp.queues.contracts.entries import (
+    INPUT,
+    SINK,
+    ConsumerName,
+    Entry,
+    EntryFilter,
+    EntryQuery,
+    WatchTerms,
+)
 from webapp.queues.contracts.frame import Answer, Frame
 from webapp.queues.errors import QueueBusy, QueueFull, StoreUnavailable
 from webapp.queues.redis import entries as entries_module
 from webapp.queues.redis import server as server_module
 from webapp.queues.redis.address import BadAddress, check_address, describe_address
 from webapp.queues.redis.durability import ServerUnfit, check_layout, check_version, find_risks
+from webapp.queues.redis.script import FOLDER, Script, load_scripts
 from webapp.queues.redis.store import RedisStore
 from webapp.queues.worker_id import WorkerId
 
@@ -246,6 +255,42 @@ def test_accounts_and_workers_of_long_ago_are_forgotten(make: Make) -> None:
     clock.skip(200)
     store.purge()
     assert store.server.client.hkeys("easel:turns:0") == [b"ann"]
+
+
+def test_what_lies_behind_many_others_is_found(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Acts look at some entries at a time, here at three."""
+    assert "local CHUNK = 400" in (FOLDER / "1_entries.lua").read_text()
+    scripts = {
+        first: Script.of(each.text.replace("local CHUNK = 400", "local CHUNK = 3"))
+        for first, each in load_scripts().items()
+    }
+    monkeypatch.setattr(server_module, "load_scripts", lambda: scripts)
+    store = make()
+    sink, entrance = store.entries.queue(SINK), store.entries.queue(INPUT)
+    for n in range(10):
+        sink.put(Entry(f"r{n}", f"{n}".encode(), {"odd": f"{n % 2}"}, owner="ann" if n else "bob"))
+        entrance.put(Entry(f"r{n}", b"", owner="ann" if n < 8 else "bob"))
+        store.put(frame(f"r{n}"))
+    odd = EntryFilter(tags={"odd": "1"})
+    assert [each.data for each in sink.get(EntryQuery(odd, length=9))] == b"1 3 5 7 9".split()
+    assert len(sink.get(EntryQuery(EntryFilter("ann"), length=99))) == 9
+    (newest,) = sink.get(EntryQuery(EntryFilter("bob"), index=-1))
+    assert (newest.data, sink.count(odd), sink.count(odd, 0)) == (b"0", 5, 5)
+    last = sink.status().last
+    watch = sink.watch(ConsumerName("g", "w"), WatchTerms(odd, window=9))
+    assert [each.data for each in watch.take(0)] == b"1 3 5 7 9".split()
+    later = sink.watch(ConsumerName("other", "w"), WatchTerms(index=last - 2, window=9))
+    assert [each.data for each in later.take(0)] == [b"8", b"9"]
+    taken = store.entries.intake.take_entry(("ann",))
+    assert taken is not None
+    assert taken.request_id == "r8"
+    store.entries.intake.mark_admitted("r8")
+    store.cancel("r8")
+    store.entries.intake.recover()
+    again = store.entries.intake.take_entry(("ann",))
+    assert again == taken
+    assert len(store.list_frames()) == 9
+    assert len(sink.truncate(last)) == 9
 
 
 # -- what is told ---------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -50,9 +51,10 @@ def cut_off(tmp_path: Path) -> Iterator[tuple[CutStore, LeaseKeeper]]:
 
 def confirm_later(keeper: LeaseKeeper) -> "Future[None]":
     """Confirm in another thread."""
-    pool = ThreadPoolExecutor(1)
-    confirmed = pool.submit(keeper.confirm)
+    pool, beats = ThreadPoolExecutor(1), Event()
+    confirmed = pool.submit(keeper.confirm, beats.set)
     pool.shutdown(wait=False)
+    wait_until(lambda: beats.is_set() or confirmed.done())
     return confirmed
 
 

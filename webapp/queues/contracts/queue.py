@@ -32,8 +32,8 @@ class Queue(Protocol):
     def put(self, frame: Frame) -> int:
         """Store a frame and return its index. An id already known is not stored twice.
 
-        Raises ``webapp.queues.errors.QueueFull`` when the disk is full, ``QueueLost`` when the
-        store's file was removed or replaced (``loss_reason``).
+        Raises ``webapp.queues.errors.QueueFull`` when the disk, or the server's memory, is full,
+        ``QueueLost`` when the store's file was removed or replaced (``loss_reason``).
         """
         ...
 

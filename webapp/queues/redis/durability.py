@@ -22,7 +22,7 @@ class ServerUnfit(Exception):
 def check_server(server: RedisServer) -> list[str]:
     """What is unsafe about a server, a sentence each. Raises ``StoreUnavailable``, ``ServerUnfit``.
 
-    A server that does not tell its settings (as rented ones) is warned of, too.
+    A server that does not tell its settings (as managed ones) is warned of, too.
     """
     with server.explain_errors():
         check_version(server.name, server.client.info("server"))

@@ -33,11 +33,12 @@ class RedisWatch:
     def _claim(self) -> Sequence[Entry]:
         """Say that this consumer lives, and take what there is room for."""
         rank, rows = 0, list[Any]()
-        while rank != END and not rows:
-            reply = self._run("watch_take", rank=rank, batch=MAX_BATCH)
+        while rank != END and len(rows) < MAX_BATCH:
+            reply = self._run("watch_take", rank=rank, batch=MAX_BATCH - len(rows))
             if reply == b"ended":
                 raise WatchEnded
-            rank, *rows = reply
+            rank, *more = reply
+            rows += more
         entries = [entry_of(row) for row in rows]
         self._unsent.update(entry.index for entry in entries)
         return entries

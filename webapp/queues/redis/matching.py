@@ -1,7 +1,7 @@
 """What the match rule is told of a store in Redis, and what it answers."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from webapp.queues.redis.server import text_of
@@ -17,7 +17,7 @@ class Backlog:
 
     now: float
     has_expired_leases: bool
-    version: str
+    version: int
     candidates: Sequence[Candidate]
     ids: dict[int, str]
     turns: Turns
@@ -36,7 +36,7 @@ def backlog_of(reply: Sequence[Any]) -> Backlog:
     return Backlog(
         float(now),
         bool(expired),
-        text_of(version),
+        int(version),
         [candidate_of(row) for row in candidates],
         {int(row[1]): text_of(row[0]) for row in candidates},
         Turns(
@@ -44,6 +44,26 @@ def backlog_of(reply: Sequence[Any]) -> Backlog:
             lambda priority: rounds.get(priority, 0),
         ),
     )
+
+
+def advance(backlog: Backlog, match: Match) -> Backlog:
+    """The backlog after another worker has taken the same frame by the same rule.
+
+    What waits behind it, of the same owner, priority and checkpoint, is left out.
+    """
+    before, accounts = backlog.turns, match.accounts
+    rounds = {priority: account.round for (priority, _), account in accounts.items()}
+    turns = Turns(
+        lambda priority, owner: accounts.get((priority, owner)) or before.account(priority, owner),
+        lambda priority: max(rounds.get(priority, 0), before.current_round(priority)),
+    )
+    left = [each for each in backlog.candidates if each is not match.frame]
+    return replace(backlog, version=backlog.version + 1, candidates=left, turns=turns)
+
+
+def has_class(backlog: Backlog, priority: int) -> bool:
+    """Whether frames of a priority, or of greater ones, are left among the candidates."""
+    return any(each.priority >= priority for each in backlog.candidates)
 
 
 def candidate_of(row: Sequence[Any]) -> Candidate:

@@ -18,7 +18,9 @@ from webapp.queues.redis.matching import (
     Backlog,
     account_of,
     account_rows,
+    advance,
     backlog_of,
+    has_class,
 )
 from webapp.queues.redis.notifier import RedisNotifier
 from webapp.queues.redis.part import RedisPart
@@ -29,6 +31,7 @@ from webapp.queues.worker_id import WorkerId
 
 CAREFUL_TRIES = 5  # claims that are given up for a newer look at the accounts, of one take
 RETRY_SECONDS = 0.002  # that losers wait at most, times their tries, so that they do not meet again
+CLAIM_FAILED = 2  # parts of the reply to a claim that came too late
 MAX_TRIES = 50  # claims of one take; each that fails is another worker's success
 
 
@@ -77,13 +80,30 @@ class RedisQueue(RedisPart):
             if backlog.has_expired_leases and cutoff > float("-inf"):
                 self._end_expired(cutoff)
                 backlog = self._look()
-            match = self._match(backlog, loaded)
-            if match is None:
+            if not backlog.candidates:
                 return None
-            lease = self._claim(worker, backlog, match, is_careful=attempt < CAREFUL_TRIES)
+            lease = self._claim_next(worker, backlog, loaded, is_careful=attempt < CAREFUL_TRIES)
             if lease is not None:
                 return lease
             time.sleep(random.uniform(0, RETRY_SECONDS * attempt))
+        return None
+
+    def _claim_next(
+        self, worker: WorkerId, backlog: Backlog, loaded: Sequence[str], *, is_careful: bool
+    ) -> Lease | None:
+        """Choose and claim, and where others have just made the same choice, the next best.
+
+        None where what they did cannot be known without another look.
+        """
+        while (match := self._match(backlog, loaded)) is not None:
+            reply = self._claim(worker, backlog, match, is_careful=is_careful)
+            if isinstance(reply, Lease):
+                return reply
+            version, is_gone = reply
+            top = max(each.priority for each in backlog.candidates)
+            backlog = advance(backlog, match)
+            if not is_gone or version != backlog.version or not has_class(backlog, top):
+                return None
         return None
 
     def _look(self) -> Backlog:
@@ -97,8 +117,10 @@ class RedisQueue(RedisPart):
 
     def _claim(
         self, worker: WorkerId, backlog: Backlog, match: Match, *, is_careful: bool
-    ) -> Lease | None:
+    ) -> Lease | tuple[int, bool]:
         """Lease a frame that still waits; if ``is_careful`` only while the accounts are the same.
+
+        Else their version now, and whether the frame is gone.
 
         Without that care two workers may be charged as one: better than none for a worker that
         always comes too late.
@@ -109,11 +131,11 @@ class RedisQueue(RedisPart):
             id=backlog.ids[match.frame.index],
             worker=str(worker),
             token=token,
-            version=backlog.version if is_careful else "",
+            version=backlog.version if is_careful else None,
             accounts=account_rows(match),
         )
-        if reply is None:
-            return None
+        if len(reply) == CLAIM_FAILED:
+            return int(reply[0]), bool(reply[1])
         now, row, body = reply
         return Lease(frame_of(row, body or b""), worker, token, float(now) + self.terms.seconds)
 

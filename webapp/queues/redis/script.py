@@ -37,15 +37,16 @@ class Script:
     text: str
     digest: str
 
+    @classmethod
+    def of(cls, text: str) -> "Script":
+        """A script of this text."""
+        return cls(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
 
 def load_scripts() -> Mapping[str, Script]:
     """The script by its first line."""
     body = "\n".join(path.read_text("utf-8") for path in sorted(FOLDER.glob("*.lua")))
-    texts = {first: f"{first}\n{body}" for first in (READ, ADD, CHANGE)}
-    return {
-        first: Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
-        for first, text in texts.items()
-    }
+    return {first: Script.of(f"{first}\n{body}") for first in (READ, ADD, CHANGE)}
 
 
 def first_line_of(act: str) -> str:

@@ -16,7 +16,7 @@ from webapp.queues.redis.address import describe_address
 from webapp.queues.redis.script import first_line_of, load_scripts
 
 PREFIX = "easel:"  # of every key
-MAX_CONNECTIONS = 64  # of a process, beside the notifier's; further threads wait for one
+MAX_CONNECTIONS = 64  # of a process, one of them the notifier's; further threads wait
 CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 10.0  # for an answer of the server, which may have to write pictures to its disk
 SILENT_SECONDS = 2.0  # seconds without a try after one that was not answered: others wait behind
@@ -109,14 +109,6 @@ class RedisServer:
             f"The memory of the queue's server {self.name} is full (its maxmemory): the request "
             "was not stored. Read results that wait, or give the server more memory."
         )
-
-    def now(self) -> float:
-        """Unix seconds of the server."""
-        if self.clock:
-            return self.clock()
-        with self.explain_errors():
-            seconds, microseconds = self.client.time()
-        return float(seconds) + float(microseconds) / 1e6
 
     def close(self) -> None:
         """Close the connections."""

@@ -187,6 +187,28 @@ local function is_gone(consumer)
     return consumer.seen_at < NOW - args.terms.alive
 end
 
+-- Some entries among which are a consumer's next ones, in the order of the queue; the rank to go on
+-- from, or -1. All at once where few have its tags.
+local function next_members(queue, consumer, rank)
+    local order = of_queue(queue, consumer.owner and 'owner-order:' .. consumer.owner or 'order')
+    local base = next(consumer.tags) and base_of(queue, consumer.owner, consumer.tags)
+    if not base or call('ZCARD', base) > CHUNK then
+        local members = call('ZRANGE', order, rank, rank + CHUNK - 1)
+        return members, #members == CHUNK and rank + CHUNK or -1
+    end
+    local members, scores = call('ZRANGE', base, 0, -1), {}
+    for _, member in ipairs(members) do
+        scores[member] = tonumber(call('ZSCORE', of_queue(queue, 'order'), member))
+    end
+    table.sort(members, function(one, other)
+        if scores[one] ~= scores[other] then
+            return scores[one] < scores[other]
+        end
+        return one < other
+    end)
+    return members, -1
+end
+
 -- Says that a consumer lives, and takes what there is room for among the next entries.
 -- {rank in the order to look from next or -1, row, ...}, or 'ended'
 acts.watch_take = function()
@@ -219,9 +241,8 @@ acts.watch_take = function()
     if me.stopping or room <= 0 then
         return {-1}
     end
-    local order = of_queue(queue, me.owner and 'owner-order:' .. me.owner or 'order')
-    local members = call('ZRANGE', order, args.rank, args.rank + CHUNK - 1)
-    local found = {#members == CHUNK and args.rank + CHUNK or -1}
+    local members, rest = next_members(queue, me, args.rank)
+    local found = {rest}
     if #members == 0 then
         return found
     end

@@ -7,7 +7,7 @@
 --   heads, class:<priority>     groups by the index of their oldest frame
 --   classes                     priorities
 --   turns:<priority>, rounds    hashes: owner -> deficit, round, age_override_at; priority -> round
---   turns_version               grows with each change of an account
+--   turns_version               grows by one with each claim, and with each correction of an account
 local DEADLY_COUNT = 2 -- deaths of workers after which a frame goes behind all others
 local GROUP = 'easel-workers' -- as deploy/keda names it
 local LAST_ID = '18446744073709551615-18446744073709551615'
@@ -88,7 +88,6 @@ end
 local function write_account(priority, owner, account)
     call('HSET', P .. 'turns:' .. priority, owner, as_text(account.deficit) .. ' '
          .. as_text(account.round) .. ' ' .. as_text(account.override))
-    call('INCR', P .. 'turns_version')
     local round = tonumber(call('HGET', P .. 'rounds', priority) or '-inf')
     if not round or account.round > round then
         call('HSET', P .. 'rounds', priority, as_text(account.round))
@@ -101,6 +100,7 @@ local function credit(priority, owner, seconds)
     if account then
         account.deficit = account.deficit + seconds
         write_account(priority, owner, account)
+        call('INCR', P .. 'turns_version')
     end
 end
 

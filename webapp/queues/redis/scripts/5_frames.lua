@@ -88,13 +88,17 @@ acts.put = function()
     return index
 end
 
--- Leases the frame that was chosen; nothing where it, or the accounts, have changed meanwhile.
+-- Leases the frame that was chosen. Where it, or the accounts, have changed meanwhile: {version, 1
+-- where the frame waits no more}.
 acts.claim = function()
     local id = args.id
-    local version = call('GET', P .. 'turns_version') or '0'
-    if not is_waiting(id) or (args.version ~= '' and version ~= args.version) then
-        return false
+    local version = tonumber(call('GET', P .. 'turns_version') or '0')
+    if not is_waiting(id) then
+        return {version, 1}
+    elseif is_given(args.version) and version ~= args.version then
+        return {version, 0}
     end
+    call('INCR', P .. 'turns_version')
     for _, each in ipairs(args.accounts) do
         write_account(each[1], each[2], {deficit = each[3], round = each[4], override = each[5]})
     end
