@@ -26,6 +26,7 @@ HEADERS = {"Authorization": TOKEN}
 REAR = {**HEADERS, "X-EAS-QueueService-Access-Rear": "true"}
 SECONDS = 30.0  # for one request
 PAUSE_SECONDS = 0.2  # before a request that failed is sent again
+POLL_SECONDS = 0.02  # between two looks at whom to kill
 PAGE = 200  # entries read at once
 MISSES_ALLOWED = 40  # one job in so many may end as a dead letter
 BACKLOG = 8  # jobs that wait for each worker at most
@@ -35,9 +36,12 @@ GRACE_SECONDS = 240.0  # beyond what the jobs take, in which they must have come
 
 @dataclass(frozen=True)
 class ChaosPlan:
-    """What is done. ``deadly`` of the jobs kill each worker that takes them."""
+    """What is done. ``deadly`` of the jobs kill each worker that takes them.
 
-    jobs: int = 200
+    With ``worker_kills`` given, jobs are put until all kills are done, whatever the machine's pace.
+    """
+
+    jobs: int = 200  # at least
     deadly: int = 2
     steps: int = 30  # of 50 ms where workers pretend
     workers: int = 3
@@ -59,6 +63,7 @@ class ChaosResult:
     dead: dict[str, str] = field(default_factory=dict)  # reasons of dead letters
     kills: Counter[str] = field(default_factory=Counter)
     resent: Counter[str] = field(default_factory=Counter)  # requests sent again, by what they met
+    all_put: bool = False
     seconds: float = 0.0
 
     @property
@@ -89,7 +94,7 @@ class ChaosResult:
 
     def is_over(self) -> bool:
         """Whether every job has come to an end."""
-        return len(self.put) == self.plan.jobs and not self.lost
+        return self.all_put and not self.lost
 
     def faults(self) -> list[str]:
         """What must not be; none in a good run."""
@@ -199,8 +204,10 @@ def wreak(service: ChaosService, result: ChaosResult, over: threading.Event) -> 
     for name, kill in victims(service, result.plan):
         if over.wait(result.plan.every):
             return
-        if kill():
-            result.kills[name] += 1
+        while not kill():  # no worker holds a job just now
+            if over.wait(POLL_SECONDS):
+                return
+        result.kills[name] += 1
 
 
 def run_chaos(service: ChaosService, plan: ChaosPlan) -> ChaosResult:
@@ -208,26 +215,30 @@ def run_chaos(service: ChaosService, plan: ChaosPlan) -> ChaosResult:
     result, over = ChaosResult(plan), threading.Event()
     client = ChaosClient(service.url, result)
 
+    wrecker = threading.Thread(target=wreak, args=(service, result, over), daemon=True)
+
     def put_all() -> None:
-        for number in range(plan.jobs):
+        deadly = set(range(1, plan.jobs, plan.jobs // plan.deadly)) if plan.deadly else set()
+        for number in count():
+            kills_go_on = plan.worker_kills is not None and wrecker.is_alive()
+            if number >= plan.jobs and not kills_go_on:
+                break
             while (
                 number - result.ended > BACKLOG * plan.workers
             ):  # puts go on while there are kills
                 time.sleep(PAUSE_SECONDS)
-            is_deadly = number % (plan.jobs // plan.deadly) == 1 if plan.deadly else False
-            client.put(f"job_{number}", DEADLY if is_deadly else f"a picture of {number}")
+            client.put(f"job_{number}", DEADLY if number in deadly else f"a picture of {number}")
+        result.all_put = True
 
     began = time.monotonic()
-    threads = [threading.Thread(target=put_all, daemon=True)]
-    threads.append(threading.Thread(target=wreak, args=(service, result, over), daemon=True))
-    for thread in threads:
+    for thread in (wrecker, threading.Thread(target=put_all, daemon=True)):
         thread.start()
     limit = plan.jobs * plan.steps * 0.05 + plan.every * 4 + GRACE_SECONDS
     while not result.is_over() and time.monotonic() - began < limit:
         client.collect()
         time.sleep(PAUSE_SECONDS)
     over.set()
-    threads[1].join()
+    wrecker.join()
     client.collect()  # a second answer would have come by now
     result.seconds = time.monotonic() - began
     return result
@@ -240,7 +251,7 @@ def as_markdown(result: ChaosResult) -> str:
     engine = "Redis" if plan.on_redis else "SQLite"
     rows: Sequence[tuple[str, object]] = (
         ("queue", engine),
-        ("jobs, of which deadly for their worker", f"{plan.jobs}, {plan.deadly}"),
+        ("jobs, of which deadly for their worker", f"{len(result.put)}, {plan.deadly}"),
         ("workers", f"{plan.workers}, {'real' if plan.real else 'drawing nothing'}"),
         ("killed by -9", killed),
         ("answered", len(result.answered)),

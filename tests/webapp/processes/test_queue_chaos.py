@@ -21,7 +21,7 @@ def test_no_job_is_lost_or_doubled_whatever_is_killed(tmp_path: Path, on_redis: 
     assert not result.lost
     assert not result.doubled
     assert not result.unexplained
-    assert len(result.answered) == JOBS - 1
+    assert len(result.answered) == len(result.put) - 1 >= JOBS - 1
     assert result.kills == {"worker": 2, "web": 1} | ({"Redis": 1} if on_redis else {})
     (reason,) = result.dead.values()
     assert reason.startswith("The worker was lost 5 times; the last ended with 3")
