@@ -21,9 +21,6 @@ from webapp.http.url_fetch import (
 KEPT_METHODS = frozenset({307, 308})
 """Redirects that are followed: others would turn the post into a fetch."""
 
-NOTHING_EXPECTED = ""
-"""Any answer is one."""
-
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
@@ -40,9 +37,12 @@ class Receipt:
 
 def check_address(url: str, field: str, rules: FetchRules, resolve: Resolve = addresses_of) -> None:
     """Raise ``Refused`` (422), naming the field, for an address that is never posted to."""
-    CheckedRequest(
-        field, rules, resolve, time.monotonic() + rules.seconds, NOTHING_EXPECTED
-    ).locate(url)
+    request_for_any(field, rules, resolve).locate(url)
+
+
+def request_for_any(field: str, rules: FetchRules, resolve: Resolve) -> CheckedRequest:
+    """A request that begins now, to which any answer is one."""
+    return CheckedRequest(field, rules, resolve, time.monotonic() + rules.seconds, noun="")
 
 
 def post(
@@ -57,9 +57,7 @@ def post(
 
     Raises ``Refused`` where an address may not be contacted, or none answers in time.
     """
-    attempt = CheckedRequest(
-        field, rules, resolve, time.monotonic() + rules.seconds, NOTHING_EXPECTED
-    )
+    attempt = request_for_any(field, rules, resolve)
     for _ in range(MAX_REDIRECTS + 1):
         receipt = attempt.exchange("POST", url, headers, body, read_receipt)
         if receipt.status not in KEPT_METHODS or not receipt.location:

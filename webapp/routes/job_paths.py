@@ -6,7 +6,7 @@ from types import MappingProxyType
 from webapp.errors import Refused
 from webapp.queues.contracts.frame import Frame
 from webapp.requests.extras import ExtrasBatch, ExtrasSingle
-from webapp.requests.fields import read_body
+from webapp.requests.fields import Body, read_body
 from webapp.requests.img2img import Img2Img
 from webapp.requests.txt2img import Txt2Img
 from webapp.routes import controlnet, extras, generation, interrogate
@@ -18,42 +18,31 @@ ToFrame = Callable[[Services, object], Frame]
 TXT2IMG, IMG2IMG = "/sdapi/v1/txt2img", "/sdapi/v1/img2img"
 
 
-def _txt2img(services: Services, body: object) -> Frame:
-    lenient = generation.is_lenient(services)
-    return generation.to_frame(services, read_body(Txt2Img, body, lenient=lenient))
+def reader(
+    model: type[Body], to_frame: Callable[[Services, Body], Frame], *, as_sdapi: bool = True
+) -> ToFrame:
+    """Reads a body of this model and makes the frame.
 
+    ``as_sdapi``: as generously as the service reads what AUTOMATIC1111's clients send.
+    """
 
-def _img2img(services: Services, body: object) -> Frame:
-    lenient = generation.is_lenient(services)
-    return generation.to_frame(services, read_body(Img2Img, body, lenient=lenient))
+    def read(services: Services, body: object) -> Frame:
+        lenient = as_sdapi and generation.is_lenient(services)
+        return to_frame(services, read_body(model, body, lenient=lenient))
 
-
-def _extras_single(services: Services, body: object) -> Frame:
-    lenient = generation.is_lenient(services)
-    return extras.single_frame(services, read_body(ExtrasSingle, body, lenient=lenient))
-
-
-def _extras_batch(services: Services, body: object) -> Frame:
-    lenient = generation.is_lenient(services)
-    return extras.batch_frame(services, read_body(ExtrasBatch, body, lenient=lenient))
-
-
-def _interrogate(services: Services, body: object) -> Frame:
-    return interrogate.to_frame(services, read_body(interrogate.InterrogateBody, body))
-
-
-def _detect(services: Services, body: object) -> Frame:
-    return controlnet.to_frame(services, read_body(controlnet.DetectBody, body))
+    return read
 
 
 QUEUED_PATHS: Mapping[str, ToFrame] = MappingProxyType(
     {
-        TXT2IMG: _txt2img,
-        IMG2IMG: _img2img,
-        "/sdapi/v1/extra-single-image": _extras_single,
-        "/sdapi/v1/extra-batch-images": _extras_batch,
-        "/sdapi/v1/interrogate": _interrogate,
-        "/controlnet/detect": _detect,
+        TXT2IMG: reader(Txt2Img, generation.to_frame),
+        IMG2IMG: reader(Img2Img, generation.to_frame),
+        "/sdapi/v1/extra-single-image": reader(ExtrasSingle, extras.single_frame),
+        "/sdapi/v1/extra-batch-images": reader(ExtrasBatch, extras.batch_frame),
+        "/sdapi/v1/interrogate": reader(
+            interrogate.InterrogateBody, interrogate.to_frame, as_sdapi=False
+        ),
+        "/controlnet/detect": reader(controlnet.DetectBody, controlnet.to_frame, as_sdapi=False),
     }
 )
 

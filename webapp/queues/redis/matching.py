@@ -27,10 +27,8 @@ def backlog_of(reply: Sequence[Any]) -> Backlog:
     """What the act ``look`` replies."""
     now, expired, version, candidates, account_rows, round_rows = reply
     accounts: dict[AccountKey, Account] = {
-        (int(priority), text_of(owner)): Account(
-            float(deficit), int(float(turn)), float(age_override_at)
-        )
-        for priority, owner, deficit, turn, age_override_at in account_rows
+        (int(priority), text_of(owner)): account_of(*fields)
+        for priority, owner, *fields in account_rows
     }
     rounds = {int(priority): int(float(turn)) for priority, turn in round_rows}
     return Backlog(
@@ -81,9 +79,8 @@ def candidate_of(row: Sequence[Any]) -> Candidate:
     )
 
 
-def account_of(text: str) -> Account:
-    """An account from its text in the hash ``turns``."""
-    deficit, turn, age_override_at = text.split(" ")
+def account_of(deficit: bytes | str, turn: bytes | str, age_override_at: bytes | str) -> Account:
+    """An account from the three words of its text in the hash ``turns``."""
     return Account(float(deficit), int(float(turn)), float(age_override_at))
 
 

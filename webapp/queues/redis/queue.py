@@ -226,7 +226,7 @@ class RedisQueue(RedisPart):
                 self.server.client.hgetall(f"{PREFIX}turns:{text_of(each)}") for each in priorities
             ]
         return {
-            (int(priority), text_of(owner)): account_of(text_of(text))
+            (int(priority), text_of(owner)): account_of(*text_of(text).split())
             for priority, known in zip(priorities, turns, strict=True)
             for owner, text in known.items()
         }
