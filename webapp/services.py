@@ -16,7 +16,7 @@ from filebrowser.uploads.upload_store import UploadStore
 from filebrowser.watch.watcher import Watcher
 from generator.atomic_file import make_folders
 from generator.models.registry import Registry
-from webapp.access.auth import Credentials, build_credentials
+from webapp.access.credentials import Credentials, CredentialSource, build_credentials
 from webapp.access.login_throttle import LoginThrottle
 from webapp.access.signed_urls import UrlSigner
 from webapp.files.file_services import FileServices, create_file_services
@@ -75,7 +75,7 @@ class Services:
     plugin_states: PluginStates
     registry: Registry
     options: OptionStore
-    credentials: Credentials
+    credentials: CredentialSource
     log: logging.Logger
     close: Callable[[], None]
     plugins: WebPlugins

@@ -8,8 +8,8 @@ from typing import IO
 from flask import Response, current_app, g, request
 
 from filebrowser.errors import Overloaded
-from webapp.access.auth import Caller
-from webapp.access.scopes import ALLOWED_SCOPES, AccessScope
+from webapp.access.credentials import Caller
+from webapp.access.scopes import AccessScope
 from webapp.errors import Fault, Forbidden, InvalidFields, TooLarge
 from webapp.files.caller_rights import roots_of
 from webapp.http.content_encoding import DecompressedStream, encoding_of
@@ -52,7 +52,7 @@ def require_owner() -> None:
 
 def require_scope(scope: AccessScope, what: str) -> None:
     """Refuse callers whose credential is too narrow for ``what``. Raises ``Forbidden``."""
-    if scope not in ALLOWED_SCOPES[caller().scope]:
+    if not caller().may(scope):
         raise Forbidden(f"{what}; this takes a credential for {scope}. See docs/access.md.")
 
 

@@ -59,7 +59,7 @@ def blueprint(services: Services) -> Blueprint:
         registry, changed = services.registry, threading.Event()
         leave = stream_limit.enter(caller())
         unsubscribe = registry.subscribe(lambda *_: changed.set())
-        text = event_stream(changed, lambda: registry.revision, login_checker())
+        text = event_stream(changed, lambda: registry.revision, login_checker(services.credentials))
         answer = Response(text, content_type="text/event-stream")
         answer.headers["Cache-Control"] = "no-store"
         answer.headers["X-Accel-Buffering"] = "no"  # nginx would hold the events back

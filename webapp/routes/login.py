@@ -9,15 +9,12 @@ from typing_extensions import TypedDict
 from generator.models.families.catalog import family_of_architecture
 from generator.models.index import TRAINED_SIZE_KEY, ModelFile, trained_size
 from generator.models.kinds import ModelKind
-from webapp.access.auth import (
+from webapp.access.auth import begin_login, end_login, identify
+from webapp.access.credentials import (
     OWNER_CALLER,
     TOKEN_ACCOUNT,
     Caller,
     PresentedCredential,
-    begin_login,
-    end_login,
-    identify,
-    login_user_of,
 )
 from webapp.access.login_throttle import LoginThrottle
 from webapp.access.scopes import AccessScope, requires
@@ -117,7 +114,7 @@ def add_form(login: Blueprint, services: Services) -> None:
                 raise WrongCredential("Incorrect username or password")
             return login_form(WRONG, 401)
         if not services.credentials.open_to_all and not who.by_cookie:
-            begin_login(login_user_of(who, services.credentials))
+            begin_login(services.credentials, who)
         target = local_target(request.args.get("next", ""))
         return jsonify({"user": who.name}) if as_json else redirect(target, 303)  # type: ignore[return-value]
 
@@ -130,7 +127,7 @@ def add_session(login: Blueprint, services: Services) -> None:
     @with_note(RouteNote("Forget the cookie", answer=EMPTY_SCHEMA))
     def leave() -> Response:
         """Log out."""
-        end_login()
+        end_login(services.credentials)
         return jsonify({})
 
     @login.get("/api/session")
