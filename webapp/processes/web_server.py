@@ -24,7 +24,7 @@ from webapp.processes.allocator import return_large_pieces
 from webapp.processes.web_worker import ConnectionLimits, HeadFirstWorker
 from webapp.queues.folder_watch import QueueWatchThread
 from webapp.services import build_services
-from webapp.settings.config import Config, parse_with_secrets
+from webapp.settings.config import Config, local_address, parse_with_secrets
 from webapp.settings.data_dir import CannotUse, prepare_data_dir
 from webapp.settings.secret_flags import overwrite_secrets, remove_secrets
 
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     import logging
 
     from flask import Flask
+
+    from webapp.accounts.accounts import Accounts
 
 OTHER_THREADS = 240
 """Threads beside those of requests that wait for their pictures (``--max-waiting-requests``)."""
@@ -52,6 +54,7 @@ ADDRESS_SHARE = 0.85
 """Share of the threads that one address may hold."""
 
 OTHER_FILES = 2000  # open files beside the connections
+DEFAULT_PORT = 7860
 KEEP_ALIVE = 30  # seconds
 GRACE_SECONDS = 3  # seconds for open requests on shutdown; workers have finished by then
 MAX_LINE = 8190  # bytes; gunicorn's limit
@@ -110,6 +113,8 @@ class GunicornServer(BaseApplication):
         """Make the app, in the process that serves it."""
         return_large_pieces()
         services = build_services(self.config)
+        if services.accounts is not None:
+            announce_first_admin(services.accounts, self.config)
         if services.filing is not None:
             services.filing.start()
         QueueWatchThread(services.queue, partial(end_process, self.config, services.log)).start()
@@ -118,6 +123,15 @@ class GunicornServer(BaseApplication):
         gc.collect()
         gc.freeze()  # all modules and routes, which each full collection would walk, for 0.1 s
         return app
+
+
+def announce_first_admin(accounts: "Accounts", config: Config) -> None:
+    """Print a link by which the first admin makes an account, as long as there is no admin."""
+    code = accounts.invite_first_admin()
+    if code is not None:
+        address = config.public_url or local_address(config, config.port or DEFAULT_PORT)
+        link = f"{address}/invite/{code.reveal()}"
+        print(f"No admin yet. Make the first account (once, within a week): {link}", flush=True)
 
 
 def end_process(config: Config, log: "logging.Logger", why: str) -> bool:
@@ -138,13 +152,10 @@ def end_process(config: Config, log: "logging.Logger", why: str) -> bool:
 
 def gunicorn_settings(config: Config) -> dict[str, Any]:
     """Gunicorn's settings by name."""
-    descriptor = os.environ.get(LISTEN_FD_VARIABLE)
     limits = connection_limits(config)
     memory = Path("/dev/shm")  # on a disk, gunicorn's heartbeat file can block the server
     return {
-        "bind": [
-            f"fd://{descriptor}" if descriptor else format_address(config.host, config.port or 7860)
-        ],
+        "bind": [bind_address(config)],
         "worker_class": worker_class(limits),
         "workers": 1,
         "threads": limits.threads.all,
@@ -164,6 +175,13 @@ def gunicorn_settings(config: Config) -> dict[str, Any]:
         "certfile": str(config.tls_certfile) if config.tls_certfile else None,
         "post_fork": lambda server, worker: die_with_parent(),
     }
+
+
+def bind_address(config: Config) -> str:
+    """The supervisor's open socket, or where to open one."""
+    descriptor = os.environ.get(LISTEN_FD_VARIABLE)
+    port = config.port or DEFAULT_PORT
+    return f"fd://{descriptor}" if descriptor else format_address(config.host, port)
 
 
 def connection_limits(config: Config) -> ConnectionLimits:

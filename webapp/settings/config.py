@@ -9,15 +9,14 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, NoReturn
 
 from generator.data_folders import MODELS_FOLDER, STATE_FOLDER
 from webapp.access.cors import AllowedOrigins
-from webapp.access.scopes import AccessScope
 from webapp.access.secret import Secret
-from webapp.access.tokens import BadToken, NarrowToken, narrow_tokens, read_secret_lines
-from webapp.settings.flags import FLAGS, Flag, environment_variable
+from webapp.access.tokens import NarrowToken
+from webapp.settings.credential_flags import derive_credentials
+from webapp.settings.flags import FLAGS, Flag, UnknownFlag, environment_variable
 from webapp.settings.secret_flags import receive_secrets
 from webapp.value_rules import is_in_range, unknown_choices
 
@@ -46,20 +45,6 @@ VALUE_PARSERS: Mapping[str, Any] = {
 ROOT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
-TOKEN_SCOPES = MappingProxyType(
-    {
-        "read_tokens": AccessScope.READ,
-        "generate_tokens": AccessScope.GENERATE,
-        "metrics_tokens": AccessScope.METRICS,
-    }
-)
-"""What the tokens of these fields open."""
-
-
-class UnknownFlag(Exception):
-    """A flag that is not in the table, or a value that does not fit it."""
-
-
 @dataclass(frozen=True, slots=True)
 class Config:
     """What this process was started with. One field a working row of ``flags.FLAGS``."""
@@ -82,6 +67,16 @@ class Config:
     generate_tokens: tuple[NarrowToken, ...] = ()
     metrics_tokens: tuple[NarrowToken, ...] = ()
     insecure: bool = False
+    accounts: bool = False
+    database_url: Secret | None = None  # None: a file in the data directory
+    public_url: str = ""  # without a last slash; "": that of the request
+    auth_header: str = ""
+    trusted_proxies: tuple[str, ...] = ()  # networks as CIDR
+    oidc_issuer: str = ""
+    oidc_client_id: str = ""
+    oidc_client_secret: Secret | None = None
+    oidc_name_claim: str = "preferred_username"
+    new_user_role: str = ""  # "admin" | "member" | "viewer"; "": nobody is made a user
     max_connections: int = 2000
     max_connections_per_address: int = 1000
     max_waiting_requests: int = 400
@@ -185,6 +180,13 @@ def parse_with_secrets(argv: Sequence[str]) -> Config:
     return parse([*words, *argv], {**os.environ, **variables})
 
 
+def local_address(config: Config, port: int) -> str:
+    """Where the service answers, as somebody on this machine types it."""
+    scheme = "https" if config.tls_certfile else "http"
+    here = config.host in ("127.0.0.1", "0.0.0.0", "::", "::1")
+    return f"{scheme}://{'localhost' if here else config.host}:{port}{config.root_path}"
+
+
 def build_parser() -> argparse.ArgumentParser:
     """argparse's view of the table: for ``--help`` and for the words."""
     parser = _Parser(prog="easel serve", allow_abbrev=False, argument_default=argparse.SUPPRESS)
@@ -278,17 +280,12 @@ def _derive_fields(values: dict[str, Any], environ: Mapping[str, str]) -> dict[s
     fields["data_dir"] = Path(
         os.path.abspath(home / Path(values.get("data_dir", "data")).expanduser())
     )
-    if "token" in values:
-        fields["token"] = _read_token(values["token"])
-    for field in ("api_auth", "page_auth"):
-        fields[field] = _parse_credentials(field, values.get(field, ""))
+    fields |= derive_credentials(values)
     origins = values.get("cors_allow_origins", "")
     fields["cors_allow_origins"] = tuple(
         part.strip() for part in origins.split(",") if part.strip()
     )
     _check_pattern(values.get("cors_allow_origins_regex", ""))
-    for field, scope in TOKEN_SCOPES.items():
-        fields[field] = _parse_narrow_tokens(scope, values.get(field, ()))
     path = values.get("root_path", "").strip("/")
     fields["root_path"] = f"/{path}" if path else ""
     if values.get("listen") and "host" not in values:
@@ -299,16 +296,11 @@ def _derive_fields(values: dict[str, Any], environ: Mapping[str, str]) -> dict[s
         fields["filebrowser"] = values["web_ui"]
     fields["browse_roots"] = _browse_roots(values.get("browse_roots", ()), home)
     for network in values.get("allow_fetch_from", ()):
-        _check_network(network)
+        _check_network("allow-fetch-from", network)
+    for network in values.get("trusted_proxies", ()):
+        _check_network("trusted-proxy", network)
     _check_device(fields.get("device", "auto"))
     return fields
-
-
-def _parse_narrow_tokens(scope: AccessScope, texts: Sequence[str]) -> tuple[NarrowToken, ...]:
-    try:
-        return narrow_tokens(scope, texts)
-    except BadToken as error:
-        raise UnknownFlag(f"--{scope}-token: {error}") from None
 
 
 def _check_pattern(text: str) -> None:
@@ -322,36 +314,6 @@ def _check_pattern(text: str) -> None:
 
 def _is_loopback(host: str) -> bool:
     return host in ("localhost", "::1") or host.startswith("127.")
-
-
-def _read_token(text: str) -> Secret:
-    lines_found = _read_lines("--token", text)
-    if len(lines_found) != 1:
-        raise UnknownFlag(f"--token takes a file with one line, not {len(lines_found)}.")
-    return Secret(lines_found[0])
-
-
-def _parse_credentials(field: str, text: str) -> tuple[tuple[str, Secret], ...]:
-    """``user:password`` pairs; a password may hold colons, but no comma."""
-    flag = {"api_auth": "--api-auth", "page_auth": "--gradio-auth"}[field]
-    pairs = []
-    for part in (piece.strip() for line in _read_lines(flag, text) for piece in line.split(",")):
-        if not part:
-            continue
-        user, colon, password = part.partition(":")
-        if not (user and colon and password):
-            raise UnknownFlag(f"{flag} takes user:password[,user2:password2].")
-        if user == AccessScope.OWNER:
-            raise UnknownFlag("Only the token's holder is called 'owner': choose another name.")
-        pairs.append((user, Secret(password)))
-    return tuple(pairs)
-
-
-def _read_lines(flag: str, text: str) -> list[str]:
-    try:
-        return read_secret_lines(text)
-    except BadToken as error:
-        raise UnknownFlag(f"{flag}: {error}") from None
 
 
 def _browse_roots(texts: Sequence[str], home: Path) -> tuple[tuple[str, Path, bool], ...]:
@@ -383,12 +345,12 @@ def _rejoin_read_only(texts: Sequence[str]) -> list[str]:
     return rejoined
 
 
-def _check_network(text: str) -> None:
+def _check_network(flag: str, text: str) -> None:
     try:
         ipaddress.ip_network(text)
     except ValueError as error:
         raise UnknownFlag(
-            f"--allow-fetch-from takes a network such as 10.0.0.0/8, not {text!r} ({error})."
+            f"--{flag} takes a network such as 10.0.0.0/8, not {text!r} ({error})."
         ) from None
 
 
