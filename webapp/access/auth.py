@@ -22,7 +22,7 @@ from webapp.errors import Forbidden, NotAuthenticated, TooLarge, WrongCredential
 from webapp.http.body_pace import body_is_coming
 from webapp.logs import bind
 
-NULL_ORIGIN_FORMS = frozenset({"shared.enter"})
+NULL_ORIGIN_FORMS = frozenset({"shared.enter", "invitations.accept_form"})
 """Forms on pages that tell nobody where they come from: a browser then says ``Origin: null``."""
 
 MAX_FORM_BYTES = 64 * 1024
@@ -154,7 +154,9 @@ def identify(
         return admitted
     if is_untrusted_page(origins):
         raise NotAuthenticated("Not authenticated: a page of another origin has no login here")
-    if caller := caller_of_cookie(credentials) or credentials.by_request(address, request.headers):
+    if caller := caller_of_cookie(credentials) or credentials.by_request(
+        address, request.headers.get
+    ):
         return caller
     raise wrong_credential(header) if header.strip() else NotAuthenticated("Not authenticated")
 

@@ -16,6 +16,9 @@ from webapp.access.scopes import ALLOWED_SCOPES, AccessScope
 from webapp.access.secret import Secret
 from webapp.access.tokens import MIN_TOKEN_LENGTH, NarrowToken
 
+HeaderLookup = Callable[[str], str | None]
+"""A request's header by its name, in any case; None where there is none."""
+
 OWNER = "owner"
 DECOY = Secret(secrets.token_hex())
 """What an unknown name's password is compared with: nobody knows it."""
@@ -107,7 +110,7 @@ class CredentialSource(Protocol):
         """Who may come in with this; None if it is wrong. Raises ``TooManyTries``."""
         ...
 
-    def by_request(self, address: str, headers: Mapping[str, str]) -> Caller | None:
+    def by_request(self, address: str, header: HeaderLookup) -> Caller | None:
         """For whom a trusted proxy at ``address`` vouches; None where none does."""
         ...
 
@@ -194,7 +197,7 @@ class Credentials:
         with_token = None if throttle.wait_seconds(TOKEN_ACCOUNT, address) else token
         return guess(credential.name, throttle, address, lambda: user or with_token)
 
-    def by_request(self, address: str, headers: Mapping[str, str]) -> Caller | None:
+    def by_request(self, address: str, header: HeaderLookup) -> Caller | None:
         """Nobody: flags name no proxy that could vouch for anybody."""
         return None
 

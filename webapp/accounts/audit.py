@@ -3,12 +3,12 @@
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import time
 
 import sqlalchemy as sa
 
-from webapp.accounts.database import AccountDatabase
+from webapp.accounts.database import AccountDatabase, inserted_id
 from webapp.accounts.schema import audit
 
 KEEP_DAYS = 400
@@ -67,7 +67,7 @@ def record(
             target=target[:MAX_TARGET], detail=detail[:MAX_DETAIL], request=actor.request[:64],
         )
     )  # fmt: skip
-    number = int(made.inserted_primary_key[0])
+    number = inserted_id(made)
     if number % PRUNE_EVERY == 0:
         old = sa.or_(audit.c.at < time() - KEEP_DAYS * DAY, audit.c.id <= number - MAX_ENTRIES)
         connection.execute(audit.delete().where(old))
@@ -87,13 +87,7 @@ def csv_lines(database: AccountDatabase, wanted: AuditSearch) -> Iterator[str]:
     yield _csv_line(("time", "actor", "action", "target", "detail", "address", "request"))
     before = wanted.before
     while True:
-        page = search(
-            database,
-            AuditSearch(
-                wanted.actor, wanted.action, wanted.text, wanted.since, wanted.until, before
-            ),
-            PAGE,
-        )
+        page = search(database, replace(wanted, before=before), PAGE)
         for entry in page:
             texts = (entry.actor, entry.action, entry.target, entry.detail, entry.address)
             yield _csv_line((f"{entry.at:.3f}", *texts, entry.request))

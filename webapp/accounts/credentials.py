@@ -1,13 +1,14 @@
 """Credentials where accounts are on: the flags' tokens, and users with theirs. No Flask."""
 
 import ipaddress
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from webapp.access.credentials import (
     TOKEN_ACCOUNT,
     Caller,
     Credentials,
+    HeaderLookup,
     PresentedCredential,
     guess,
 )
@@ -109,11 +110,11 @@ class AccountCredentials:
             return guess(name, throttle, address, lambda: token)
         return guess(name, throttle, address, check)
 
-    def by_request(self, address: str, headers: Mapping[str, str]) -> Caller | None:
+    def by_request(self, address: str, header: HeaderLookup) -> Caller | None:
         """For whom the trusted proxy vouches, as a browser's login: see ``Caller.by_cookie``."""
         if self.proxy is None or not self.proxy.vouches_from(address):
             return None
-        name = normalize_name(headers.get(self.proxy.header, ""))
+        name = normalize_name(header(self.proxy.header) or "")
         if not name:
             return None
         known = ExternalUser(name, None, f"the proxy at {address}")

@@ -81,6 +81,14 @@ def describe(error: SQLAlchemyError) -> str:
     return f"{type(cause).__name__}: {str(cause).strip().splitlines()[0] if str(cause) else ''}"
 
 
+def inserted_id(result: sa.CursorResult[Any]) -> int:
+    """The number that a new row was given."""
+    key = result.inserted_primary_key
+    if key is None:
+        raise TypeError("The statement inserted no row.")
+    return int(key[0])
+
+
 def open_database(url: Secret | None, folder: Path) -> AccountDatabase:
     """The database of an address; without one, a file in ``folder``. Nothing is connected yet.
 
@@ -107,7 +115,7 @@ def parse_address(url: Secret) -> sa.URL:
     """An address with the driver that Easel brings. Raises :class:`AccountsUnusable`."""
     try:
         address = sa.make_url(url.reveal())
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise AccountsUnusable(f"--database-url takes {KINDS}; this is no address.") from None
     name = DRIVERS.get(address.drivername, address.drivername)
     if name not in ("sqlite", *DRIVERS.values()):

@@ -8,7 +8,7 @@ from time import time
 import sqlalchemy as sa
 
 from webapp.access.credentials import OWNER
-from webapp.accounts.database import AccountDatabase
+from webapp.accounts.database import AccountDatabase, inserted_id
 from webapp.accounts.roles import Role
 from webapp.accounts.schema import logins, tokens, users
 from webapp.errors import Conflict, NothingThere, Refused
@@ -96,7 +96,7 @@ def add_user(
             name=name, role=role.value, password=password, created=time(), identity=identity
         )
     )
-    return get_user(connection, int(made.inserted_primary_key[0]))
+    return get_user(connection, inserted_id(made))
 
 
 def get_user(connection: sa.Connection, user_id: int) -> User:

@@ -3,7 +3,7 @@
 from importlib.resources import files
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Response, jsonify, redirect, request, url_for
+from flask import Blueprint, Response, current_app, jsonify, redirect, request, url_for
 from typing_extensions import TypedDict
 
 from generator.models.families.catalog import family_of_architecture
@@ -36,6 +36,7 @@ WAIT = (
     "Too many wrong tries; try again in {0} seconds</p>"
 )
 HTML = "text/html; charset=utf-8"
+PROVIDER_LOGIN = "oidc.start"
 CREDENTIAL = {
     "type": "object",
     "properties": {name: {"type": "string"} for name in ("username", "password", "token")},
@@ -66,10 +67,19 @@ class SessionFacts(TypedDict):
 def login_form(note: str = "", status: int = 200) -> Response:
     """The login page, with a sentence above the form when there is one."""
     text = FORM.replace("{{action}}", url_for("login.enter")).replace("{{note}}", note)
+    text = text.replace("{{provider}}", provider_link())
     answer = Response(text, status, content_type=HTML)
     answer.headers["Cache-Control"] = "no-store"
     answer.headers["Content-Security-Policy"] = POLICY
     return answer
+
+
+def provider_link() -> str:
+    """A link to the OpenID Connect provider, where there is one."""
+    if PROVIDER_LOGIN not in current_app.view_functions:
+        return ""
+    text = "用单点登录 · Log in with the organisation's account"
+    return f'\n  <a href="{url_for(PROVIDER_LOGIN)}">{text}</a>'
 
 
 def wait_form(seconds: int) -> Response:
