@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 USAGE = """easel [serve] [flags]          start Easel (docs/flags.md, or easel serve --help)
 easel generate "prompt" [...]  draw without a server (easel generate --help)
 easel models merge A B [C]     merge checkpoints; convert, report (easel models --help)
+easel users add NAME --role R  accounts: add, list, disable, ... (easel users --help)
+easel tokens add NAME          API tokens of users (easel tokens --help)
 easel plugin new NAME          write a plugin that works (docs/plugins.md)
 easel version                  print the version
 """
@@ -55,6 +57,20 @@ def models(words: Sequence[str]) -> int:
     return run_models(words)
 
 
+def users(words: Sequence[str]) -> int:
+    """Add and change users' accounts."""
+    from webapp.accounts_command import run_users
+
+    return run_users(words)
+
+
+def tokens(words: Sequence[str]) -> int:
+    """Make and revoke users' API tokens."""
+    from webapp.accounts_command import run_tokens
+
+    return run_tokens(words)
+
+
 def plugin(words: Sequence[str]) -> int:
     """Write a new plugin; other words are flags, of which --data-dir counts."""
     from plugins.template import main as run_template
@@ -78,11 +94,13 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "worker": worker,
     "generate": generate,
     "models": models,
+    "users": users,
+    "tokens": tokens,
     "plugin": plugin,
     "version": version,
 }
 
-DATA_DIR_COMMANDS = frozenset({"serve", "web", "worker", "generate", "models"})
+DATA_DIR_COMMANDS = frozenset({"serve", "web", "worker", "generate", "models", "users", "tokens"})
 """Commands that work in the data directory and keep what is their own from others."""
 
 

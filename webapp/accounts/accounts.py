@@ -19,7 +19,7 @@ from webapp.accounts.migrate import migrate
 from webapp.accounts.passwords import AccountPasswords, check_password
 from webapp.accounts.roles import Role
 from webapp.accounts.users import User, UserChange
-from webapp.errors import NothingThere, WrongCredential
+from webapp.errors import NothingThere, Refused, WrongCredential
 
 WRONG_OLD_PASSWORD = "The old password is not right."
 MAX_FAILURES_TOLD = 120  # lines a minute about wrong passwords; beyond them the throttle is enough
@@ -207,6 +207,8 @@ class Accounts:
     def _checked_hash(self, password: Secret | None, name: str) -> str | None:
         if password is None:
             return None
+        if api_tokens.is_token(password):
+            raise Refused("This is an API token's form: choose another password.")
         check_password(password, name)
         return self.passwords.hash_password(password)
 

@@ -1,5 +1,6 @@
 """API tokens of users: scopes, expiry, a digest in the database. No Flask."""
 
+import re
 import secrets
 from collections.abc import Sequence
 from contextlib import suppress
@@ -18,6 +19,9 @@ from webapp.errors import Conflict, Forbidden, NothingThere, Unavailable
 
 PREFIX = "easel_"
 """What a token begins with, so that those who look for leaked ones know it."""
+
+TOKEN = re.compile(rf"{PREFIX}[\w-]{{43}}", re.ASCII)
+"""A whole token. One of 256 random bits is not guessed: a wrong one counts as no guess."""
 
 MAX_TOKENS = 100  # of one user
 MAX_LABEL_LENGTH = 64
@@ -85,7 +89,7 @@ def find_token(database: AccountDatabase, secret: Secret) -> tuple[User, ApiToke
 
     None too where the user's role has become narrower than the token's scopes.
     """
-    if not secret.reveal().startswith(PREFIX):
+    if not is_token(secret):
         return None
     found = _find_token(database, tokens.c.digest == secret.full_digest())
     if found and time() - (found[1].used or 0) > USED_SECONDS:
@@ -93,6 +97,11 @@ def find_token(database: AccountDatabase, secret: Secret) -> tuple[User, ApiToke
             used = tokens.update().where(tokens.c.id == found[1].id).values(used=time())
             connection.execute(used)
     return found
+
+
+def is_token(secret: Secret) -> bool:
+    """Whether it has the form of a token, so that it is no user's password."""
+    return TOKEN.fullmatch(secret.reveal()) is not None
 
 
 def find_token_by_id(database: AccountDatabase, token_id: str) -> tuple[User, ApiToken] | None:

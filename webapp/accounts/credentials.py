@@ -16,7 +16,7 @@ from webapp.access.login_throttle import LoginThrottle
 from webapp.access.secret import Secret
 from webapp.access.tokens import MIN_TOKEN_LENGTH
 from webapp.accounts.accounts import Accounts
-from webapp.accounts.api_tokens import ApiToken, find_token, find_token_by_id
+from webapp.accounts.api_tokens import ApiToken, find_token, find_token_by_id, is_token
 from webapp.accounts.audit import Actor
 from webapp.accounts.external import ExternalUser, external_user
 from webapp.accounts.logins import find_login
@@ -97,8 +97,9 @@ class AccountCredentials:
         token = self.flags.by_token(secret)
         if token and (throttle is None or len(secret) >= MIN_TOKEN_LENGTH):
             return token
-        if found := find_token(self.accounts.database, secret):
-            return caller_of_token(*found)
+        if is_token(secret):
+            found = find_token(self.accounts.database, secret)
+            return caller_of_token(*found) if found else None
 
         def check() -> Caller | None:
             user = self.accounts.authenticate(name, secret, address)

@@ -1,6 +1,7 @@
 """The web process: gunicorn, one process with many threads, around ``create_app``."""
 
 import gc
+import logging
 import os
 import resource
 import signal
@@ -12,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 
 from plugins.part_loader import refuse_imports
+from webapp.accounts.errors import AccountsUnusable
 from webapp.app import create_app
 from webapp.http.content_policy import EMPTY_POLICY
 from webapp.http.thread_admission import ThreadLimits
@@ -23,14 +26,12 @@ from webapp.process_tree import LISTEN_FD_VARIABLE, die_with_parent, die_with_su
 from webapp.processes.allocator import return_large_pieces
 from webapp.processes.web_worker import ConnectionLimits, HeadFirstWorker
 from webapp.queues.folder_watch import QueueWatchThread
-from webapp.services import build_services
+from webapp.services import Services, build_services
 from webapp.settings.config import Config, local_address, parse_with_secrets
 from webapp.settings.data_dir import CannotUse, prepare_data_dir
 from webapp.settings.secret_flags import overwrite_secrets, remove_secrets
 
 if TYPE_CHECKING:
-    import logging
-
     from flask import Flask
 
     from webapp.accounts.accounts import Accounts
@@ -109,10 +110,18 @@ class GunicornServer(BaseApplication):
         for name, value in gunicorn_settings(self.config).items():
             self.cfg.set(name, value)
 
+    def build_services(self) -> Services:
+        """The services; ends gunicorn, which would try again for ever, where accounts are amiss."""
+        try:
+            return build_services(self.config)
+        except AccountsUnusable as error:
+            logging.getLogger("easel").error("%s", error)
+            raise SystemExit(Arbiter.WORKER_BOOT_ERROR) from error
+
     def load(self) -> "Flask":
         """Make the app, in the process that serves it."""
         return_large_pieces()
-        services = build_services(self.config)
+        services = self.build_services()
         if services.accounts is not None:
             announce_first_admin(services.accounts, self.config)
         if services.filing is not None:
@@ -134,7 +143,7 @@ def announce_first_admin(accounts: "Accounts", config: Config) -> None:
         print(f"No admin yet. Make the first account (once, within a week): {link}", flush=True)
 
 
-def end_process(config: Config, log: "logging.Logger", why: str) -> bool:
+def end_process(config: Config, log: logging.Logger, why: str) -> bool:
     """End this process as gunicorn does it, with answers for all who wait; it is started anew.
 
     False, and nothing done, while no other could use the data directory either: as long as this
