@@ -138,7 +138,7 @@ def announce_first_admin(accounts: "Accounts", config: Config) -> None:
     """Print a link by which the first admin makes an account, as long as there is no admin."""
     code = accounts.invite_first_admin()
     if code is not None:
-        address = config.public_url or local_address(config, config.port or DEFAULT_PORT)
+        address = config.public_address or local_address(config, config.port or DEFAULT_PORT)
         link = f"{address}/invite/{code.reveal()}"
         print(f"No admin yet. Make the first account (once, within a week): {link}", flush=True)
 

@@ -69,7 +69,7 @@ class Config:
     insecure: bool = False
     accounts: bool = False
     database_url: Secret | None = None  # None: a file in the data directory
-    public_url: str = ""  # without a last slash; "": that of the request
+    public_address: str = ""  # without a last slash; "": that of the request
     auth_header: str = ""
     trusted_proxies: tuple[str, ...] = ()  # networks as CIDR
     oidc_issuer: str = ""

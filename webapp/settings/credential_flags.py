@@ -39,7 +39,7 @@ def derive_credentials(values: Mapping[str, Any]) -> dict[str, Any]:
         fields[field] = _parse_credentials(field, values.get(field, ""))
     for field, scope in TOKEN_SCOPES.items():
         fields[field] = _parse_narrow_tokens(scope, values.get(field, ()))
-    fields["public_url"] = values.get("public_url", "").rstrip("/")
+    fields["public_address"] = values.get("public_address", "").rstrip("/")
     _check_account_flags({**values, **fields})
     return fields
 

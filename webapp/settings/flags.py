@@ -280,9 +280,9 @@ FLAGS: tuple[Flag, ...] = (
         secret=True,
     ),
     Flag(
-        "public-url",
+        "public-address",
         "text",
-        "public_url",
+        "public_address",
         "The address of the service in links of invitations and for --oidc-issuer, such as "
         "https://draw.example. Default: that of the request.",
         SAFETY,

@@ -126,7 +126,7 @@ def add_admin_routes(routes: Blueprint, services: Services) -> None:
         body = read_body(NewInvitation, read_json_body(required=False, most=MAX_FORM_BYTES) or {})
         name = normalize_name(body.name) if body.name is not None else None
         code, made = accounts.invite(actor(), body.role, name, body.hours)
-        base = services.config.public_url or request.url_root.rstrip("/")
+        base = services.config.public_address or request.url_root.rstrip("/")
         link = f"{base}/invite/{code.reveal()}"
         return jsonify({**invitation_json(made), "code": code.reveal(), "url": link})
 

@@ -108,5 +108,5 @@ def is_same(state: str) -> bool:
 
 def redirect_uri(services: Services) -> str:
     """Where the provider sends the browser; it has to know this address."""
-    base = services.config.public_url or request.url_root.rstrip("/")
+    base = services.config.public_address or request.url_root.rstrip("/")
     return f"{base}{url_for('oidc.back').removeprefix(request.script_root)}"
