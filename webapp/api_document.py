@@ -18,7 +18,6 @@ from webapp.http.openapi import build_document
 from webapp.services import build_services
 from webapp.settings.config import Config
 
-
 EVERY_ROUTE: Mapping[str, Any] = MappingProxyType(
     {"api_server_stop": True, "accounts": True, "oidc_issuer": "https://id.example"}
 )

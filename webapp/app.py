@@ -102,7 +102,7 @@ def create_app(services: "Services") -> Flask:
         MAX_FORM_MEMORY_SIZE=1024 * 1024,
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
-        SESSION_COOKIE_SECURE=config.tls_certfile is not None,
+        SESSION_COOKIE_SECURE=config.speaks_tls,
         PERMANENT_SESSION_LIFETIME=timedelta(seconds=LOGIN_SECONDS),
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]

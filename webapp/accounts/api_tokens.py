@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from webapp.access.scopes import AccessScope
 from webapp.access.secret import Secret
-from webapp.accounts.database import AccountDatabase
+from webapp.accounts.database import AccountDatabase, storable
 from webapp.accounts.roles import TOKEN_SCOPES, excess_scopes
 from webapp.accounts.schema import tokens, users
 from webapp.accounts.users import COLUMNS, User, to_user
@@ -72,7 +72,7 @@ def add_token(connection: sa.Connection, user: User, spec: TokenSpec) -> tuple[S
     scopes = tuple(sorted(set(spec.scopes), key=TOKEN_SCOPES.index))
     now, secret = time(), Secret(PREFIX + secrets.token_urlsafe(SECRET_BYTES))
     made = ApiToken(
-        secrets.token_hex(ID_BYTES), spec.label, scopes, now,
+        secrets.token_hex(ID_BYTES), storable(spec.label, MAX_LABEL_LENGTH), scopes, now,
         None if spec.days is None else now + spec.days * DAY, None,
     )  # fmt: skip
     connection.execute(
@@ -122,7 +122,7 @@ def list_tokens(database: AccountDatabase, user: User) -> Sequence[ApiToken]:
 
 def revoke_token(connection: sa.Connection, user: User, token_id: str) -> ApiToken:
     """End one of a user's tokens. Raises ``NothingThere``."""
-    own = sa.and_(tokens.c.user_id == user.id, tokens.c.id == token_id)
+    own = sa.and_(tokens.c.user_id == user.id, tokens.c.id == storable(token_id, 16))
     row = connection.execute(sa.select(*TOKEN_COLUMNS).where(own)).one_or_none()
     if row is None:
         raise NothingThere("There is no such token.")

@@ -8,7 +8,7 @@ from time import time
 
 import sqlalchemy as sa
 
-from webapp.accounts.database import AccountDatabase, inserted_id
+from webapp.accounts.database import AccountDatabase, inserted_id, storable
 from webapp.accounts.schema import audit
 
 KEEP_DAYS = 400
@@ -16,7 +16,7 @@ MAX_ENTRIES = 1_000_000  # kept; the oldest go first
 PRUNE_EVERY = 1000  # entries
 PAGE = 1000  # entries that are read at once for a CSV
 MAX_ENTRIES_TOLD, DEFAULT_ENTRIES_TOLD = 1000, 100
-MAX_ACTOR, MAX_TARGET, MAX_DETAIL = 64, 200, 500  # characters
+MAX_SEARCHED = 500  # characters of a text that is looked for
 DAY = 24 * 3600
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 """With these a spreadsheet takes a text for a formula."""
@@ -63,8 +63,9 @@ def record(
     """Add a line, in the transaction of what it tells of."""
     made = connection.execute(
         audit.insert().values(
-            at=time(), actor=actor.name[:MAX_ACTOR], action=action[:64], address=actor.address[:64],
-            target=target[:MAX_TARGET], detail=detail[:MAX_DETAIL], request=actor.request[:64],
+            at=time(), actor=storable(actor.name, 64), action=storable(action, 64),
+            target=storable(target, 200), detail=storable(detail, 500),
+            address=storable(actor.address, 64), request=storable(actor.request, 64),
         )
     )  # fmt: skip
     number = inserted_id(made)
@@ -104,16 +105,18 @@ def _csv_line(cells: Sequence[str]) -> str:
 
 
 def _conditions(wanted: AuditSearch) -> Iterator[sa.ColumnElement[bool]]:
-    if wanted.actor:
-        yield audit.c.actor == wanted.actor
-    if wanted.action:
+    actor, action, text = (
+        storable(each, MAX_SEARCHED) for each in (wanted.actor, wanted.action, wanted.text)
+    )
+    if actor:
+        yield audit.c.actor == actor
+    if action:
         yield sa.or_(
-            audit.c.action == wanted.action,
-            audit.c.action.startswith(f"{wanted.action}.", autoescape=True),
+            audit.c.action == action, audit.c.action.startswith(f"{action}.", autoescape=True)
         )
-    if wanted.text:
+    if text:
         columns = (audit.c.actor, audit.c.action, audit.c.target, audit.c.detail, audit.c.address)
-        yield sa.or_(*(column.icontains(wanted.text, autoescape=True) for column in columns))
+        yield sa.or_(*(column.icontains(text, autoescape=True) for column in columns))
     if wanted.since is not None:
         yield audit.c.at >= wanted.since
     if wanted.until is not None:

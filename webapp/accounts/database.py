@@ -81,6 +81,11 @@ def describe(error: SQLAlchemyError) -> str:
     return f"{type(cause).__name__}: {str(cause).strip().splitlines()[0] if str(cause) else ''}"
 
 
+def storable(text: str, most: int) -> str:
+    """``text`` as every database takes it: without NUL and halves of characters, ``most`` long."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "?")[:most]
+
+
 def inserted_id(result: sa.CursorResult[Any]) -> int:
     """The number that a new row was given."""
     key = result.inserted_primary_key

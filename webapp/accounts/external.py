@@ -37,6 +37,8 @@ def external_user(
             found = users.find_user_row(connection, table.c.identity == known.identity)
             if found is not None:
                 return found if found.is_enabled else None
+        if not users.is_name(known.name):
+            return None
         found = users.find_user_row(connection, table.c.name == known.name)
     if found is None:
         return _make_user(accounts, known, role, actor) if role else None

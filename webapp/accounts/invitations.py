@@ -8,7 +8,7 @@ from time import time
 import sqlalchemy as sa
 
 from webapp.access.secret import Secret
-from webapp.accounts.database import AccountDatabase
+from webapp.accounts.database import AccountDatabase, storable
 from webapp.accounts.roles import Role
 from webapp.accounts.schema import invitations
 from webapp.errors import Conflict, NothingThere
@@ -57,7 +57,7 @@ def add_invitation(
     connection.execute(
         invitations.insert().values(
             id=made.id, digest=code.full_digest(), role=role.value, name=name, created=now,
-            created_by=by, expires=made.expires,
+            created_by=storable(by, 64), expires=made.expires,
         )
     )  # fmt: skip
     return code, made
@@ -96,7 +96,8 @@ def list_invitations(database: AccountDatabase) -> Sequence[Invitation]:
 
 def revoke_invitation(connection: sa.Connection, invitation_id: str) -> None:
     """Make an invitation void. Raises ``NothingThere``."""
-    done = connection.execute(invitations.delete().where(invitations.c.id == invitation_id))
+    wanted = invitations.c.id == storable(invitation_id, 16)
+    done = connection.execute(invitations.delete().where(wanted))
     if not done.rowcount:
         raise NothingThere("There is no such invitation.")
 

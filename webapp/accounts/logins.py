@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from webapp.access.revoked_logins import LOGIN_SECONDS
 from webapp.access.secret import Secret
-from webapp.accounts.database import AccountDatabase
+from webapp.accounts.database import AccountDatabase, storable
 from webapp.accounts.schema import logins, users
 from webapp.accounts.users import COLUMNS, User, to_user
 from webapp.errors import NothingThere, Unavailable
@@ -47,8 +47,8 @@ def start_login(connection: sa.Connection, user: User, address: str, agent: str)
     connection.execute(
         logins.insert().values(
             id=secrets.token_hex(ID_BYTES), digest=secret.full_digest(), user_id=user.id,
-            began=now, seen=now, expires=now + LOGIN_SECONDS, address=address[:64],
-            agent=agent[:200],
+            began=now, seen=now, expires=now + LOGIN_SECONDS, address=storable(address, 64),
+            agent=storable(agent, 200),
         )
     )  # fmt: skip
     return secret
@@ -97,7 +97,7 @@ def list_logins(database: AccountDatabase, user: User) -> Sequence[Login]:
 def revoke_login(connection: sa.Connection, user: User, login_id: str) -> None:
     """End one of a user's logins. Raises ``NothingThere``."""
     done = connection.execute(
-        logins.delete().where(logins.c.user_id == user.id, logins.c.id == login_id)
+        logins.delete().where(logins.c.user_id == user.id, logins.c.id == storable(login_id, 16))
     )
     if not done.rowcount:
         raise NothingThere("There is no such login.")

@@ -32,6 +32,7 @@ ALGORITHMS = frozenset(
 )  # fmt: skip
 """Signatures that only the provider can make: none with a shared secret, and no missing one."""
 
+MAX_IDENTITY = 500  # characters of issuer and subject
 MAX_ANSWER = 1 << 20  # bytes of one answer
 WELL_KNOWN = "/.well-known/openid-configuration"
 FAILED = "The login with the provider did not succeed; start it again from the login page."
@@ -99,6 +100,8 @@ class OidcProvider:
             raise self._unavailable(error) from error
         name = normalize_name(str(claims.get(self.name_claim) or ""))
         identity = f"{self.issuer} {claims['sub']}"
+        if len(identity) > MAX_IDENTITY:
+            raise Forbidden(FAILED)
         return ExternalUser(name, identity, f"the provider {self.issuer}")
 
     def facts(self) -> KnownFacts:

@@ -7,6 +7,7 @@ from collections import OrderedDict
 
 from filebrowser.shares.passwords import MAX_PASSWORD_LENGTH, SharePasswords
 from webapp.access.secret import Secret, digest
+from webapp.accounts.database import storable
 from webapp.errors import Refused
 
 MIN_PASSWORD_LENGTH = 10  # characters
@@ -35,6 +36,8 @@ def check_password(password: Secret, name: str) -> None:
             f"A password has {MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH} characters; this one "
             f"has {len(text)}."
         )
+    if storable(text, len(text)) != text:
+        raise Refused("A password is made of characters that one can type.")
     if is_easily_guessed(text.casefold(), name.casefold()):
         raise Refused(
             "This password is guessed early: it is a common word, the user's name, a row of keys "
@@ -87,7 +90,8 @@ class AccountPasswords:
             if encoded and known in self.right:
                 self.right.move_to_end(known)
                 return True
-        same = self.hashes.verify_password(encoded or self.decoy, password.reveal())
+        text = storable(password.reveal(), MAX_PASSWORD_LENGTH)
+        same = self.hashes.verify_password(encoded or self.decoy, text)
         if not (same and encoded):
             return False
         with self.lock:

@@ -66,9 +66,14 @@ def normalize_name(text: str) -> str:
     return text.strip().lower()
 
 
+def is_name(text: str) -> bool:
+    """Whether it could be a user's name."""
+    return len(text) <= MAX_NAME_LENGTH and USER_NAME.fullmatch(text) is not None
+
+
 def check_name(name: str, taken: frozenset[str] = frozenset()) -> None:
     """Raise ``Refused`` for a name that no user may have; ``Conflict`` for one of ``taken``."""
-    if len(name) > MAX_NAME_LENGTH or not USER_NAME.fullmatch(name):
+    if not is_name(name):
         raise Refused(
             f"A user's name has 1 to {MAX_NAME_LENGTH} characters of a-z, 0-9, _, - and single "
             f"dots, and begins with a letter or digit; not {name[:MAX_NAME_LENGTH]!r}."
@@ -111,6 +116,8 @@ def get_user(connection: sa.Connection, user_id: int) -> User:
 
 def find_user(database: AccountDatabase, name: str) -> User | None:
     """The user of a name who was not removed."""
+    if not is_name(name):
+        return None
     with database.read() as connection:
         return find_user_row(connection, users.c.name == name)
 
@@ -125,7 +132,7 @@ def find_user_row(connection: sa.Connection, condition: sa.ColumnElement[bool]) 
 
 def require_user(connection: sa.Connection, name: str) -> User:
     """The user of a name. Raises ``NothingThere``."""
-    user = find_user_row(connection, users.c.name == name)
+    user = find_user_row(connection, users.c.name == name) if is_name(name) else None
     if user is None:
         raise NothingThere(f"There is no user {name[:MAX_NAME_LENGTH]!r}.")
     return user
@@ -133,6 +140,8 @@ def require_user(connection: sa.Connection, name: str) -> User:
 
 def password_hash(database: AccountDatabase, name: str) -> tuple[User | None, str | None]:
     """An enabled user and the hash of the password; twice None where there is none."""
+    if not is_name(name):
+        return None, None
     with database.read() as connection:
         row = connection.execute(
             sa.select(*COLUMNS, users.c.password).where(

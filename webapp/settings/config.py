@@ -76,7 +76,7 @@ class Config:
     oidc_client_id: str = ""
     oidc_client_secret: Secret | None = None
     oidc_name_claim: str = "preferred_username"
-    new_user_role: str = ""  # "admin" | "member" | "viewer"; "": nobody is made a user
+    new_user_role: str = ""  # "member" | "viewer"; "": nobody is made a user
     max_connections: int = 2000
     max_connections_per_address: int = 1000
     max_waiting_requests: int = 400
@@ -134,6 +134,11 @@ class Config:
     def easel_dir(self) -> Path:
         """Where queue, hashes, tokens and other things of our own lie; never served."""
         return self.data_dir / STATE_FOLDER
+
+    @property
+    def speaks_tls(self) -> bool:
+        """Whether callers come by https, here or at the proxy that ``public_address`` names."""
+        return self.tls_certfile is not None or self.public_address.startswith("https://")
 
     @property
     def models_folder(self) -> Path:

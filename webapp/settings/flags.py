@@ -334,7 +334,7 @@ FLAGS: tuple[Flag, ...] = (
         "Make a user of this role for everybody whom the proxy or the provider names. Default: "
         "nobody comes in who was not added before.",
         SAFETY,
-        choices=("admin", "member", "viewer"),
+        choices=("member", "viewer"),
     ),
     Flag(
         "insecure",

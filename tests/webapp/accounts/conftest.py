@@ -1,8 +1,7 @@
 """Accounts over each kind of database."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -28,7 +27,7 @@ def database_url(request: pytest.FixtureRequest, memory_folder: Path) -> Secret:
     if request.param == "sqlite":
         return Secret(f"sqlite:///{memory_folder}/accounts.db")
     server: PostgresServer = request.getfixturevalue("postgres")
-    return Secret(server.new_database())
+    return Secret(server.empty_database())
 
 
 @pytest.fixture
@@ -37,9 +36,3 @@ def accounts(database_url: Secret, memory_folder: Path) -> Iterator[Accounts]:
     opened = open_accounts(database_url, memory_folder)
     yield opened
     opened.close()
-
-
-@pytest.fixture
-def build_accounts_house(build: Any, database_url: Secret) -> Callable[..., Any]:
-    """Makes a house whose accounts are in ``database_url``."""
-    return lambda **changes: build(accounts=True, database_url=database_url, **changes)

@@ -26,15 +26,15 @@ FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "shared_b
 
 @dataclass
 class PostgresServer:
-    """A running server; ``new_database`` gives each test an empty one."""
+    """A running server."""
 
     folder: Path
     numbers: Iterator[int] = field(default_factory=count)
 
-    def connect(self) -> "psycopg.Connection[Any]":
-        """To the server's own database."""
+    def connect(self, database: str = "postgres") -> "psycopg.Connection[Any]":
+        """To one of its databases."""
         return psycopg.connect(
-            host=str(self.folder), user="easel", dbname="postgres", autocommit=True
+            host=str(self.folder), user="easel", dbname=database, autocommit=True
         )
 
     def new_database(self) -> str:
@@ -42,6 +42,20 @@ class PostgresServer:
         name = f"easel_{next(self.numbers)}"
         with self.connect() as connection:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        return self.address_of(name)
+
+    def empty_database(self) -> str:
+        """The address of one database for a test after the other, emptied: quicker than a new one.
+
+        Whoever used it before has closed it.
+        """
+        with self.connect() as connection:
+            connection.execute("DROP SCHEMA public CASCADE")
+            connection.execute("CREATE SCHEMA public")
+        return self.address_of("postgres")
+
+    def address_of(self, name: str) -> str:
+        """The address of a database."""
         return f"postgresql://easel@/{name}?host={self.folder}"
 
     def answers(self) -> bool:
@@ -88,7 +102,7 @@ def postgres_server() -> Iterator[PostgresServer]:
             assert process.poll() is None, (folder / "log").read_text()
             yield server
         finally:
-            process.send_signal(signal.SIGINT)  # it waits for no client
+            process.send_signal(signal.SIGQUIT)  # at once: nothing of it is kept
             process.wait()
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -4,6 +4,8 @@ import base64
 import csv
 import io
 import re
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +18,13 @@ from tests.conftest import ROOT
 from webapp.access.scopes import AccessScope, scope_of
 from webapp.access.secret import Secret
 from webapp.access.tokens import narrow_tokens
-from webapp.accounts import api_tokens
 from webapp.accounts.accounts import Accounts
 from webapp.accounts.api_tokens import TokenSpec
 from webapp.accounts.audit import Actor
 from webapp.accounts.roles import Role
 from webapp.http.openapi import CONVERTER, build_document
 from webapp.queues.contracts.frame import Frame
+from webapp.routes import events
 
 TABLE = Path(__file__).with_name("account_routes_table.txt")
 PAGE = ROOT / "docs/accounts.md"
@@ -82,7 +84,7 @@ def served(build: Any) -> Served:
     return Served(house, accounts)
 
 
-def credentials(served: Served, monkeypatch: pytest.MonkeyPatch) -> Mapping[str, FlaskClient]:
+def credentials(served: Served) -> Mapping[str, FlaskClient]:
     """A client with each kind of credential."""
     accounts = served.accounts
     basic = "Basic " + base64.b64encode(f"ann:{WORDS}".encode()).decode()
@@ -118,10 +120,8 @@ def credentials(served: Served, monkeypatch: pytest.MonkeyPatch) -> Mapping[str,
     }  # fmt: skip
 
 
-def test_every_route_answers_each_credential_as_the_table_says(
-    served: Served, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clients = credentials(served, monkeypatch)
+def test_every_route_answers_each_credential_as_the_table_says(served: Served) -> None:
+    clients = credentials(served)
     routes = sorted(served.routes(), key=lambda route: ("logout" in route[1], route))
     width = max(len(f"{method} {rule}") for method, rule in routes)
     routes.remove(("GET", "/login/oidc"))  # it asks the provider, who is not there
@@ -350,12 +350,14 @@ def test_the_log_tells_who_changed_what(served: Served) -> None:
     ann, root = served.client("ann"), served.client("root")
     ann.post("/sdapi/v1/options", json={"samples_format": "webp"})
     ann.put("/dav/data/note.txt", data=b"x")
+    ann.post("/api/files/delete", json={"paths": ["/data/note.txt"]})
     ann.post("/sdapi/v1/txt2img", json={"width": 8, "height": 8})
     root.patch("/api/v1/users/bob", json={"role": "viewer"})
     lines = root.get("/api/v1/audit?user=ann").get_json()["entries"]
-    assert [(line["action"], line["target"]) for line in lines][:2] == [
-        ("PUT /dav", "/dav/data/note.txt"),
-        ("POST /sdapi/v1/options", "/sdapi/v1/options"),
+    assert [(line["action"], line["target"], line["detail"]) for line in lines][:3] == [
+        ("POST /api/files/delete", "/api/files/delete", "paths: /data/note.txt"),
+        ("PUT /dav", "/dav/data/note.txt", ""),
+        ("POST /sdapi/v1/options", "/sdapi/v1/options", "samples_format"),
     ]
     assert not [line for line in lines if "txt2img" in line["action"]]
     page = root.get("/api/v1/audit?action=user&limit=1").get_json()
@@ -397,15 +399,47 @@ def test_a_trusted_proxy_vouches_from_its_address_alone(build: Any) -> None:
     assert ask("10.1.2.3", "ann").status_code == 401
 
 
-def test_accounts_that_cannot_be_read_let_nobody_in(
+def test_accounts_that_cannot_be_read_let_nobody_in(served: Served) -> None:
+    client, token = served.client("root"), served.token("root", AccessScope.OWNER)[0]
+    with served.accounts.database.write() as connection:
+        for table in ("logins", "tokens"):
+            connection.exec_driver_sql(f"ALTER TABLE {table} RENAME TO {table}_away")
+    for each in (client, served.bearer(token)):
+        answer = each.get("/api/session")
+        assert answer.status_code == 503
+        assert "logins" not in answer.get_data(as_text=True)
+    assert served.bearer(FLAG_TOKEN).get("/api/session").status_code == 200
+
+
+def test_a_stream_ends_with_its_users_account(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client, token = served.client("root"), served.token("root", AccessScope.OWNER)[0]
-    monkeypatch.setattr(api_tokens.tokens, "name", "gone")
-    assert served.bearer(token).get("/api/v1/me").status_code == 503
-    with served.accounts.database.write() as connection:
-        connection.exec_driver_sql("ALTER TABLE logins RENAME TO away")
-    answer = client.get("/api/session")
-    assert answer.status_code == 503
-    assert "away" not in answer.get_data(as_text=True)
-    assert served.bearer(FLAG_TOKEN).get("/api/session").status_code == 200
+    monkeypatch.setattr(events, "PING_SECONDS", 0.01)
+    token = served.token("ann", AccessScope.READ)[0]
+    clients = (served.client("ann"), served.bearer(token))
+    streams = [iter(each.get("/api/events", buffered=False).response) for each in clients]
+    for stream in streams:
+        assert b"models" in next(stream)
+        assert b"ping" in next(stream)
+    served.accounts.change_user(HERE, "ann", disabled=True)
+    for stream in streams:
+        assert len(list(stream)) < 3
+
+
+def test_the_cookie_is_for_https_where_the_service_is(build: Any) -> None:
+    for address, secure in (("https://draw.example", True), ("http://draw.example", False)):
+        house = build(accounts=True, public_address=address)
+        accounts = house.app.extensions["easel.services"].accounts
+        accounts.add_user(HERE, "root", Role.ADMIN, Secret(WORDS))
+        client = house.client()
+        answer = client.post("/login", data={"username": "root", "password": WORDS})
+        assert ("Secure" in answer.headers["Set-Cookie"]) is secure
+
+
+def test_what_accounts_need_is_loaded_for_them_alone() -> None:
+    statement = "import webapp.processes.web_server, webapp.processes.supervisor, sys"
+    code = f"{statement}; print(*{{m.partition('.')[0] for m in sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    loaded = set(done.stdout.split())
+    assert "flask" in loaded
+    assert loaded.isdisjoint({"sqlalchemy", "alembic", "authlib", "psycopg", "joserfc"})

@@ -310,6 +310,34 @@ def test_the_database_holds_no_secret(accounts: Accounts) -> None:
     assert not [secret for secret in secrets if secret.reveal() in text]
 
 
+@pytest.mark.parametrize("text", ["\0", "a\0b", "\ud800", "x" * 10_000, "' OR 1=1"])
+def test_texts_that_no_database_takes_are_wrong_and_no_more(accounts: Accounts, text: str) -> None:
+    ann = add(accounts, "ann")
+    assert accounts.authenticate(text, Secret(text), text) is None
+    assert accounts.authenticate("ann", Secret(text), text) is None
+    assert accounts.start_login(ann, text, text)
+    accounts.record(Actor(text, text, text), text, text, text)
+    assert audit.search(accounts.database, AuditSearch(text, text, text)) is not None
+    assert api_tokens.find_token(accounts.database, Secret(text)) is None
+    assert logins.find_login(accounts.database, Secret(text)) is None
+    _, made = accounts.add_token(ROOT, "ann", TokenSpec(text, (AccessScope.READ,)))
+    assert len(made.label) <= api_tokens.MAX_LABEL_LENGTH
+    for attempt in (
+        lambda: accounts.revoke_token(ROOT, "ann", text),
+        lambda: accounts.revoke_login(ROOT, "ann", text),
+        lambda: accounts.revoke_invitation(ROOT, text),
+        lambda: accounts.revoke_logins(ROOT, text),
+        lambda: accounts.remove_user(ROOT, text),
+        lambda: accounts.accept(Secret(text), "bob", WORDS, ""),
+        lambda: add(accounts, text),
+        lambda: accounts.change_user(ROOT, "ann", password=Secret(text)),
+    ):
+        with pytest.raises(Refused) as refused:
+            attempt()
+        assert refused.value.status in (404, 422)
+    assert external_user(accounts, ExternalUser(text, None, text), Role.VIEWER, ROOT) is None
+
+
 def test_credentials_wait_like_those_of_flags(accounts: Accounts) -> None:
     add(accounts, "ann")
     token, _ = accounts.add_token(ROOT, "ann", READ)

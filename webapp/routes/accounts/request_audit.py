@@ -50,10 +50,11 @@ def is_audited() -> bool:
 
 
 def add_line(accounts: Accounts) -> None:
-    """Method and route, and which one; what was done is not undone where it cannot be written."""
+    """Method, route and what it was about. Where that cannot be written, the log has it."""
     rule = "/dav" if request.blueprint == DAV else request.url_rule
-    action, target = f"{request.method} {rule}", g.get("audit_target") or request.path
+    action = f"{request.method} {rule}"
+    target = request.args.get("path") or request.path
     try:
-        accounts.record(actor_of(g.caller), action, target)
+        accounts.record(actor_of(g.caller), action, target, g.get("body_names", ""))
     except Unavailable:
         log.error("not in the audit log: %s %s", action, target)
