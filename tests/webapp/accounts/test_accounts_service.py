@@ -15,8 +15,10 @@ from tests.wait import exit_code, wait_until
 from tests.webapp.accounts.postgres_server import PostgresServer
 from tests.webapp.web_process import WebProcess, web_process
 from webapp.accounts_command import run_tokens, run_users
+from webapp.http.openapi import CONVERTER
 
-WORDS = "five wet maps hum"
+WORDS, MARK = "five wet maps hum", "canary"
+PAGES = [ROOT / "docs/access.md", ROOT / "docs/accounts.md"]
 LINK = re.compile(r"No admin yet\. .*: (http://\S+/invite/(\S+))")
 
 
@@ -41,8 +43,12 @@ def service(
     """A web process with accounts in PostgreSQL, whose address only a file tells."""
     folder = tmp_path_factory.mktemp("accounts")
     url = folder / "url"
-    url.write_text(postgres.new_database())
-    flags = ("--accounts", f"--database-url=@{url}", "--time-log")
+    url.write_text(postgres.new_database().replace("easel@", f"easel:{MARK}-database@"))
+    flags = (
+        "--accounts", f"--database-url=@{url}", "--time-log", f"--token={MARK}-owner",
+        "--oidc-issuer=http://127.0.0.1:9", "--oidc-client-id=easel",
+        f"--oidc-client-secret={MARK}-provider",
+    )  # fmt: skip
     with web_process(folder / "data", *flags, log=folder / "log") as process:
         yield process
 
@@ -83,9 +89,29 @@ def test_from_the_first_start_to_a_disabled_user(service: WebProcess) -> None:
     assert "GET /invite/***" in log
     rest = LINK.sub("", log)
     assert not [secret for secret in (code, password, token, WORDS) if secret in rest]
+
+
+def test_no_route_log_line_or_process_tells_a_secret(service: WebProcess) -> None:
+    lines = "\n".join(page.read_text() for page in PAGES)
+    paths = {
+        path
+        for line in re.findall(r"^(?:\| `)?GET (.*)$", lines, re.M)
+        for path in re.findall(r"/\S*?(?=[`\s]|$)", line.partition("`")[0])
+    }
+    assert "/api/v1/audit.csv" in paths
+    for path in sorted(paths):
+        address = service.url + CONVERTER.sub("x", path)
+        for headers in ({}, {"Authorization": f"{MARK}-owner"}):
+            with requests.get(address, headers=headers, timeout=60, stream=True) as answer:
+                live = answer.headers.get("Content-Type", "").startswith("text/event-stream")
+                text = next(answer.iter_content(1 << 16), b"") if live else answer.content
+            assert MARK.encode() not in text, path
+            assert MARK not in str(answer.headers), path
+    assert MARK not in service.log_text()
     assert service.arbiter is not None
-    title = Path(f"/proc/{service.arbiter.pid}/cmdline").read_bytes()
-    assert b"postgresql" not in title
+    for pid in (service.arbiter.pid, service.serving.pid):
+        for name in ("cmdline", "environ"):
+            assert MARK.encode() not in Path(f"/proc/{pid}/{name}").read_bytes()
 
 
 def test_a_database_that_cannot_be_used_ends_the_start_with_a_sentence(tmp_path: Path) -> None:
