@@ -13,6 +13,7 @@ from flask_login import LoginManager, UserMixin, current_user, login_user, logou
 
 from webapp.access.cors import AllowedOrigins
 from webapp.access.credentials import OWNER_CALLER, Caller, CredentialSource, parse_authorization
+from webapp.access.eas_signature import read_signed_request
 from webapp.access.login_throttle import LoginThrottle
 from webapp.access.page_origin import SAFE_METHODS, check_host, check_origin, is_untrusted_page
 from webapp.access.revoked_logins import RevokedLogins
@@ -38,6 +39,9 @@ SIGNED_ENDPOINTS = frozenset({"files.by_path", "files.by_absolute_path"})
 """What a signed link opens without a credential."""
 
 NO_ORIGINS = AllowedOrigins()
+INNER_CALLER, PREDICT_PATH = "easel.caller", "easel.predict_path"
+"""Keys of a request's environment that no client can set: for whom the service itself asks;
+the path of a request to ``/api/predict`` as it came."""
 
 
 class LoginUser(UserMixin):
@@ -96,6 +100,14 @@ def check_access(
             if not is_null_origin_form():
                 check_origin(origins)
         return
+    inner = request.environ.get(INNER_CALLER)
+    if isinstance(inner, Caller):  # an entry that this caller has put, who may be gone since
+        if credentials.recheck(inner) is None:
+            raise NotAuthenticated("The account that has put this entry is disabled or removed")
+        g.caller = inner
+        bind(user=inner.name)
+        check_scope(inner, scope)
+        return
     if SIGNATURE in request.args and request.endpoint in SIGNED_ENDPOINTS:
         g.caller = check_signed_link(signer)
         return
@@ -108,9 +120,14 @@ def check_access(
             check_origin(origins)
     elif g.caller.by_cookie and request.method not in SAFE_METHODS:
         check_origin(origins)
-    if request.endpoint is not None and not g.caller.may(scope):
+    check_scope(g.caller, scope)
+
+
+def check_scope(caller: Caller, scope: AccessScope) -> None:
+    """Raise ``Forbidden`` where a credential is too narrow for the route that is asked."""
+    if request.endpoint is not None and not caller.may(scope):
         raise Forbidden(
-            f"This credential is for {g.caller.purpose}; {request.method} {request.path} takes "
+            f"This credential is for {caller.purpose}; {request.method} {request.path} takes "
             f"one for {scope}. See docs/access.md."
         )
 
@@ -144,6 +161,8 @@ def identify(
     """
     if credentials.open_to_all:
         return OWNER_CALLER
+    if signer := identify_signer(credentials, throttle):
+        return signer
     address = request.remote_addr or ""
     header = request.headers.get("Authorization", "") or request.headers.get(FILEBROWSER_TOKEN, "")
     credential = parse_authorization(header)
@@ -159,6 +178,27 @@ def identify(
     ):
         return caller
     raise wrong_credential(header) if header.strip() else NotAuthenticated("Not authenticated")
+
+
+def identify_signer(credentials: CredentialSource, throttle: LoginThrottle | None) -> Caller | None:
+    """Whose signature a request to ``/api/predict`` has; None where it has none.
+
+    Raises ``WrongCredential``. The body is held against the signed digest when it is read.
+    """
+    path = request.environ.get(PREDICT_PATH)
+    if path is None:
+        return None
+    paths = (path, f"{request.script_root}{path}")
+    signed = read_signed_request(lambda name: request.headers.get(name, ""), request.method, paths)
+    if signed is None:
+        return None
+    caller = credentials.admit_signed(signed, throttle, request.remote_addr or "")
+    if caller is None:
+        raise WrongCredential(
+            "Incorrect signature: it is not made of this request with a token of this service."
+        )
+    g.content_md5 = signed.content_md5
+    return caller
 
 
 def caller_of_cookie(credentials: CredentialSource) -> Caller | None:

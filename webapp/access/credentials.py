@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Protocol
 
+from webapp.access.eas_signature import SignedRequest
 from webapp.access.login_throttle import LoginThrottle
 from webapp.access.scopes import ALLOWED_SCOPES, AccessScope
 from webapp.access.secret import Secret
@@ -110,6 +111,12 @@ class CredentialSource(Protocol):
         """Who may come in with this; None if it is wrong. Raises ``TooManyTries``."""
         ...
 
+    def admit_signed(
+        self, signed: SignedRequest, throttle: LoginThrottle | None, address: str
+    ) -> Caller | None:
+        """Who may come in by a signature; None if it is wrong. Raises ``TooManyTries``."""
+        ...
+
     def by_request(self, address: str, header: HeaderLookup) -> Caller | None:
         """For whom a trusted proxy at ``address`` vouches; None where none does."""
         ...
@@ -171,6 +178,28 @@ class Credentials:
         for narrow in self.narrow:
             if narrow.token == secret:
                 caller = caller or Caller(narrow.name, narrow.scope)
+        return caller
+
+    def by_signature(self, signed: SignedRequest) -> Caller | None:
+        """Whose token a request was signed with; tokens that could be guessed sign nothing."""
+        owner = () if self.token is None else ((OWNER_CALLER, self.token),)
+        narrow = ((Caller(each.name, each.scope), each.token) for each in self.narrow)
+        for caller, token in (*owner, *narrow):
+            if len(token) >= MIN_TOKEN_LENGTH and signed.is_signed_with(token):
+                return caller
+        return None
+
+    def admit_signed(
+        self, signed: SignedRequest, throttle: LoginThrottle | None, address: str
+    ) -> Caller | None:
+        """Who may come in by a signature; None, and a guess more counted, if it is wrong.
+
+        Raises ``TooManyTries``.
+        """
+        caller = self.by_signature(signed)
+        if caller is None and throttle is not None:
+            throttle.check(TOKEN_ACCOUNT, address)
+            throttle.record_failure(TOKEN_ACCOUNT, address)
         return caller
 
     def by_password(self, name: str, secret: Secret) -> Caller | None:

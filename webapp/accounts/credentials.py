@@ -12,6 +12,7 @@ from webapp.access.credentials import (
     PresentedCredential,
     guess,
 )
+from webapp.access.eas_signature import SignedRequest
 from webapp.access.login_throttle import LoginThrottle
 from webapp.access.secret import Secret
 from webapp.access.tokens import MIN_TOKEN_LENGTH
@@ -21,7 +22,7 @@ from webapp.accounts.audit import Actor
 from webapp.accounts.external import ExternalUser, external_user
 from webapp.accounts.logins import find_login
 from webapp.accounts.roles import ROLE_SCOPES, Role
-from webapp.accounts.users import User, find_user, normalize_name
+from webapp.accounts.users import User, find_user, is_gone, normalize_name
 
 LOGIN_KEY, TOKEN_KEY, NAME_KEY = "login/", "token/", "name/"
 """What a caller's key begins with who came by a cookie, a token, or a password or a proxy.
@@ -111,6 +112,12 @@ class AccountCredentials:
             return guess(name, throttle, address, lambda: token)
         return guess(name, throttle, address, check)
 
+    def admit_signed(
+        self, signed: SignedRequest, throttle: LoginThrottle | None, address: str
+    ) -> Caller | None:
+        """The flags' tokens alone sign: of the users' ones no more is known than a digest."""
+        return self.flags.admit_signed(signed, throttle, address)
+
     def by_request(self, address: str, header: HeaderLookup) -> Caller | None:
         """For whom the trusted proxy vouches, as a browser's login: see ``Caller.by_cookie``."""
         if self.proxy is None or not self.proxy.vouches_from(address):
@@ -150,7 +157,7 @@ class AccountCredentials:
             self.accounts.end_login(login_secret(caller), found.name)
 
     def recheck(self, caller: Caller) -> Caller | None:
-        """The caller as of now."""
+        """The caller as of now. One without a key was known by name before, in another request."""
         database = self.accounts.database
         if caller.key.startswith(LOGIN_KEY):
             user = self._login_of(caller)
@@ -164,6 +171,8 @@ class AccountCredentials:
             if user is None or not user.is_enabled:
                 return None
             return replace(caller, scope=ROLE_SCOPES[user.role])
+        if is_gone(database, caller.name):
+            return None
         return self.flags.recheck(caller)
 
     def _login_of(self, caller: Caller) -> User | None:

@@ -130,6 +130,16 @@ def find_user_row(connection: sa.Connection, condition: sa.ColumnElement[bool]) 
     return to_user(row) if row else None
 
 
+def is_gone(database: AccountDatabase, name: str) -> bool:
+    """Whether a user of this name was disabled or removed; False for a name of nobody's."""
+    if not is_name(name):
+        return False
+    gone = sa.or_(users.c.disabled.is_not(None), users.c.removed.is_not(None))
+    with database.read() as connection:
+        query = sa.select(users.c.id).where(users.c.name == name, gone)
+        return connection.scalar(query) is not None
+
+
 def require_user(connection: sa.Connection, name: str) -> User:
     """The user of a name. Raises ``NothingThere``."""
     user = find_user_row(connection, users.c.name == name) if is_name(name) else None

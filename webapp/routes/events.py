@@ -8,7 +8,8 @@ from functools import partial
 
 from flask import Blueprint, Response
 
-from webapp.access.auth import Caller, login_checker
+from webapp.access.auth import login_checker
+from webapp.access.credentials import Caller
 from webapp.access.scopes import AccessScope, requires
 from webapp.errors import Unavailable
 from webapp.http.openapi import RouteNote, with_note

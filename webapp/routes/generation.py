@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from uuid import uuid4
 
 from flask import Blueprint, Response, g, request
 from typing_extensions import TypedDict
 
+from generator.prompt.styles import read_styles
 from generator.request import GenerationRequest
 from webapp.access.scopes import AccessScope, requires
 from webapp.errors import Refused
@@ -38,6 +40,7 @@ from webapp.routes.context import (
 )
 from webapp.routes.tasks import ROUTE_TAG, TASK_TAG, new_task
 from webapp.services import Services
+from webapp.settings.data_dir import styles_files
 from webapp.settings.foreign_options import split_foreign
 from webapp.settings.option_store import without_nulls
 from webapp.version import INFOTEXT_VERSION
@@ -134,7 +137,7 @@ def to_frame(services: Services, body: GenerationBody, shape: AnswerShape = SDAP
     if save or job.origins_dir:
         check_free_space(services, estimate_bytes(accepted.request))
     store_overrides(accepted.body, services)
-    return frame_of(job, task, services)
+    return frame_of(job, task, services, accepted.work)
 
 
 def picture_reader(
@@ -162,6 +165,7 @@ def request_context(options: Mapping[str, object], services: Services) -> Reques
         services.plugins.absent_plugin,
         services.config.max_job_megapixel_steps,
         services.config.codeformer,
+        partial(read_styles, styles_files(services.config)),
     )
 
 
@@ -197,8 +201,8 @@ def store_overrides(body: GenerationBody, services: Services) -> None:
         services.options.update(without_nulls(changes) if services.config.lenient else changes)
 
 
-def frame_of(job: QueuedGeneration, task: str, services: Services) -> Frame:
-    """The frame that carries a job."""
+def frame_of(job: QueuedGeneration, task: str, services: Services, work: float) -> Frame:
+    """The frame that carries a job of so many megapixel-steps."""
     return Frame(
         id=uuid4().hex,
         kind=GENERATE,
@@ -206,6 +210,7 @@ def frame_of(job: QueuedGeneration, task: str, services: Services) -> Frame:
         owner=caller().name,
         checkpoint=title_of(job.request, services),
         tags={TASK_TAG: task, ROUTE_TAG: job.route},
+        work=work,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from webapp.access.scopes import AccessScope
 from webapp.access.secret import Secret
 from webapp.access.tokens import BadToken, NarrowToken, narrow_tokens, read_secret_lines
-from webapp.settings.flags import UnknownFlag
+from webapp.settings.flag_checks import UnknownFlag
 
 TOKEN_SCOPES = MappingProxyType(
     {

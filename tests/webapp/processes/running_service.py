@@ -7,6 +7,7 @@ import sys
 import urllib.error
 import urllib.request
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -22,7 +23,7 @@ ROOT = PROGRAM.parents[3]
 class RunningService:
     """A fake Easel in processes of its own."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, workers: int = 1) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -38,7 +39,7 @@ class RunningService:
             )
         wait_until(lambda: b"ready" in self.output.read_bytes())
         self.store = SqliteStore(data_dir / ".easel" / "queue.db")
-        wait_until(lambda: len(self.store.workers()) == 1)
+        wait_until(lambda: len(self.store.workers()) == workers)
 
     def draw(self, prompt: str) -> tuple[int, bytes]:
         """Status and body of a drawn prompt."""
@@ -95,7 +96,8 @@ class RunningService:
         """Make sure that nothing is left."""
         self.store.close()
         for process in self.processes():
-            process.kill()
+            with suppress(psutil.NoSuchProcess):  # it may have ended since they were listed
+                process.kill()
         self.process.wait()
 
     def log(self) -> str:
