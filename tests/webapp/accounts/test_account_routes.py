@@ -15,6 +15,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests.conftest import ROOT
+from webapp.access.auth import INNER_CALLER
+from webapp.access.credentials import Caller
 from webapp.access.scopes import AccessScope, scope_of
 from webapp.access.secret import Secret
 from webapp.access.tokens import narrow_tokens
@@ -160,7 +162,9 @@ def test_the_schema_tells_of_every_route(served: Served) -> None:
 
 def test_without_accounts_there_is_no_route_of_theirs(house: Any) -> None:
     assert house.app.extensions["easel.services"].accounts is None
-    assert not [r for r in house.app.url_map.iter_rules() if r.rule.startswith("/api/v1")]
+    assert not {rule.endpoint.partition(".")[0] for rule in house.app.url_map.iter_rules()} & {
+        *BLUEPRINTS
+    }
     assert house.client().post("/api/v1/login", json={}).status_code == 404
 
 
@@ -284,6 +288,22 @@ def test_a_disabled_user_is_out_at_once_and_its_jobs_are_answered(build: Any) ->
     root.patch("/api/v1/users/ann", json={"disabled": False})
     assert ann.get("/api/v1/me").status_code == 401
     assert script.get("/api/v1/me").status_code == 200
+
+
+def test_an_entry_of_a_user_who_is_gone_is_refused(served: Served) -> None:
+    served.accounts.add_user(HERE, "carl", Role.MEMBER, None)
+
+    def ask(name: str) -> int:
+        inner = {INNER_CALLER: Caller(name, AccessScope.USER)}
+        answer = served.house.app.test_client().post(
+            "/sdapi/v1/options", json={}, environ_overrides=inner
+        )
+        return int(answer.status_code)
+
+    assert [ask(name) for name in ("ann", "carl", "owner")] == [200, 200, 200]
+    served.accounts.change_user(HERE, "ann", disabled=True)
+    served.accounts.remove_user(HERE, "carl")
+    assert [ask(name) for name in ("ann", "carl", "owner")] == [401, 401, 200]
 
 
 def test_users_over_the_api(served: Served) -> None:
