@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from time import time
 
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
 from webapp.access.credentials import OWNER
 from webapp.accounts.database import AccountDatabase, inserted_id
@@ -96,11 +97,14 @@ def add_user(
     before = connection.scalar(sa.select(users.c.id).where(users.c.name == name))
     if before is not None:
         raise Conflict(f"The name {name!r} is taken, or was by a user who is removed.")
-    made = connection.execute(
-        users.insert().values(
-            name=name, role=role.value, password=password, created=time(), identity=identity
-        )
-    )
+    values = {
+        "name": name, "role": role.value, "password": password, "created": time(),
+        "identity": identity,
+    }  # fmt: skip
+    try:
+        made = connection.execute(users.insert().values(**values))
+    except IntegrityError as error:  # another process was quicker
+        raise Conflict(f"The name {name!r} is taken; choose another.") from error
     return get_user(connection, inserted_id(made))
 
 

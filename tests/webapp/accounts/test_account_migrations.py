@@ -138,3 +138,12 @@ def test_the_file_is_its_users_alone(memory_folder: Path) -> None:
     accounts.close()
     assert modes
     assert set(modes.values()) == {0o600}, modes
+
+
+def test_a_damaged_file_is_told_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "accounts.db"
+    path.write_bytes(b"no database" * 1000)
+    before = path.read_bytes()
+    with pytest.raises(AccountsUnusable, match="file is not a database"):
+        open_accounts(None, tmp_path)
+    assert path.read_bytes() == before

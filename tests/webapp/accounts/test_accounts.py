@@ -203,6 +203,28 @@ def test_an_invitation_makes_one_account(accounts: Accounts) -> None:
     assert not invitations.list_invitations(accounts.database)
 
 
+def test_of_guests_who_choose_one_name_at_once_one_gets_it(accounts: Accounts) -> None:
+    codes = [accounts.invite(ROOT, Role.MEMBER, None, 1)[0] for _ in range(4)]
+    codes += codes  # and each invitation is used twice
+    refused: list[int] = []
+
+    def accept(code: Secret) -> None:
+        try:
+            accounts.accept(code, "ann", WORDS, "")
+        except Refused as error:
+            refused.append(error.status)
+
+    threads = [threading.Thread(target=accept, args=(code,)) for code in codes]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(refused) == len(codes) - 1
+    assert set(refused) <= {404, 409}
+    assert [user.name for user in users.list_users(accounts.database)] == ["ann"]
+    assert len(invitations.list_invitations(accounts.database)) == 3
+
+
 def test_only_the_last_start_invites_the_first_admin(accounts: Accounts) -> None:
     first, second = accounts.invite_first_admin(), accounts.invite_first_admin()
     assert first
