@@ -202,10 +202,11 @@ def identify_signer(credentials: CredentialSource, throttle: LoginThrottle | Non
 
 
 def caller_of_cookie(credentials: CredentialSource) -> Caller | None:
-    """Whose login the request's cookie has; None where it has ended."""
-    if current_user.is_authenticated and is_login_valid():
-        return credentials.recheck(current_user.caller)
-    return None
+    """Whose login the request's cookie has; None where it has ended, also since a first look."""
+    if not (current_user.is_authenticated and is_login_valid()):
+        return None
+    caller: Caller = current_user.caller
+    return credentials.recheck(caller) if "caller" in g else caller
 
 
 def wrong_credential(header: str) -> WrongCredential:

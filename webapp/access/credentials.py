@@ -122,7 +122,7 @@ class CredentialSource(Protocol):
         ...
 
     def login_loader(self) -> Callable[[str], Caller | None]:
-        """Finds a caller by the id of a login; :meth:`recheck` follows."""
+        """Finds the caller as of now by the id of a login; none whose login has ended."""
         ...
 
     def start_login(self, caller: Caller, address: str, agent: str) -> str:

@@ -107,11 +107,11 @@ class Accounts:
             audit.record(connection, Actor(user.name, address), "login.start", detail=agent)
         return secret
 
-    def end_login(self, secret: Secret, name: str, address: str = "") -> None:
-        """End the login of a cookie."""
+    def end_login(self, name: str, login_id: str) -> None:
+        """End a login at its user's wish, if it has not ended."""
         with self.database.write() as connection:
-            logins.end_login(connection, secret)
-            audit.record(connection, Actor(name, address), "login.end")
+            logins.end_login(connection, login_id)
+            audit.record(connection, Actor(name), "login.end", detail=login_id)
 
     def revoke_login(self, actor: Actor, name: str, login_id: str) -> None:
         """End one login of a user. Raises ``NothingThere``."""

@@ -20,14 +20,20 @@ from webapp.accounts.accounts import Accounts
 from webapp.accounts.api_tokens import ApiToken, find_token, find_token_by_id, is_token
 from webapp.accounts.audit import Actor
 from webapp.accounts.external import ExternalUser, external_user
-from webapp.accounts.logins import find_login
+from webapp.accounts.logins import Login, find_login, find_login_by_id
 from webapp.accounts.roles import ROLE_SCOPES, Role
 from webapp.accounts.users import User, find_user, is_gone, normalize_name
 
 LOGIN_KEY, TOKEN_KEY, NAME_KEY = "login/", "token/", "name/"
 """What a caller's key begins with who came by a cookie, a token, or a password or a proxy.
 
-The first two are ids of logins too: no name of the flags' tokens has a slash.
+A name follows, or the id of a row, which opens nothing by itself.
+"""
+
+LOGIN_PREFIX = "account/"
+"""What cookies of accounts' logins hold before their secret; those by a token hold its key.
+
+No name of the flags' tokens has a slash.
 """
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -130,13 +136,17 @@ class AccountCredentials:
         return replace(caller_of(user, f"{NAME_KEY}{user.name}"), by_cookie=True) if user else None
 
     def login_loader(self) -> Callable[[str], Caller | None]:
-        """Finds a caller by the id of a login; an account's is looked up by :meth:`recheck`."""
+        """Finds the caller as of now by the id of a login."""
         find_flags_caller = self.flags.login_loader()
 
         def find(login_id: str) -> Caller | None:
-            if not login_id.startswith((LOGIN_KEY, TOKEN_KEY)):
-                return find_flags_caller(login_id)
-            return Caller("", by_cookie=True, key=login_id)
+            if login_id.startswith(LOGIN_PREFIX):
+                secret = Secret(login_id.removeprefix(LOGIN_PREFIX))
+                found = find_login(self.accounts.database, secret)
+                return caller_of_login(*found) if found else None
+            if login_id.startswith(TOKEN_KEY):
+                return self.recheck(Caller("", by_cookie=True, key=login_id))
+            return find_flags_caller(login_id)
 
         return find
 
@@ -148,23 +158,22 @@ class AccountCredentials:
         if user is None:
             return self.flags.start_login(caller, address, agent)
         secret = self.accounts.start_login(user, address, agent)
-        return f"{LOGIN_KEY}{secret.reveal()}"
+        return f"{LOGIN_PREFIX}{secret.reveal()}"
 
     def stop_login(self, caller: Caller) -> None:
         """End the login of the cookie."""
-        found = self._login_of(caller)
-        if found is not None:
-            self.accounts.end_login(login_secret(caller), found.name)
+        if caller.key.startswith(LOGIN_KEY):
+            self.accounts.end_login(caller.name, caller.key.removeprefix(LOGIN_KEY))
 
     def recheck(self, caller: Caller) -> Caller | None:
         """The caller as of now. One without a key was known by name before, in another request."""
         database = self.accounts.database
         if caller.key.startswith(LOGIN_KEY):
-            user = self._login_of(caller)
-            return replace(caller_of(user, caller.key), by_cookie=True) if user else None
+            login = find_login_by_id(database, caller.key.removeprefix(LOGIN_KEY))
+            return caller_of_login(*login) if login else None
         if caller.key.startswith(TOKEN_KEY):
-            found = find_token_by_id(database, caller.key.removeprefix(TOKEN_KEY))
-            known = caller_of_token(*found) if found else None
+            token = find_token_by_id(database, caller.key.removeprefix(TOKEN_KEY))
+            known = caller_of_token(*token) if token else None
             return known and replace(known, by_cookie=caller.by_cookie)
         if caller.key.startswith(NAME_KEY):
             user = find_user(database, caller.key.removeprefix(NAME_KEY))
@@ -175,21 +184,15 @@ class AccountCredentials:
             return None
         return self.flags.recheck(caller)
 
-    def _login_of(self, caller: Caller) -> User | None:
-        if not caller.key.startswith(LOGIN_KEY):
-            return None
-        found = find_login(self.accounts.database, login_secret(caller))
-        return found[0] if found else None
-
-
-def login_secret(caller: Caller) -> Secret:
-    """What the cookie of a caller's login holds."""
-    return Secret(caller.key.removeprefix(LOGIN_KEY))
-
 
 def caller_of(user: User, key: str) -> Caller:
     """The caller that a user is, with all that its role opens."""
     return Caller(user.name, ROLE_SCOPES[user.role], key=key)
+
+
+def caller_of_login(user: User, login: Login) -> Caller:
+    """The caller that a user is with a cookie."""
+    return replace(caller_of(user, f"{LOGIN_KEY}{login.id}"), by_cookie=True)
 
 
 def caller_of_token(user: User, token: ApiToken) -> Caller:

@@ -56,12 +56,23 @@ def start_login(connection: sa.Connection, user: User, address: str, agent: str)
 
 def find_login(database: AccountDatabase, secret: Secret) -> tuple[User, Login] | None:
     """The enabled user of a login that has not ended, and the login."""
+    return _find_login(database, logins.c.digest == secret.full_digest())
+
+
+def find_login_by_id(database: AccountDatabase, login_id: str) -> tuple[User, Login] | None:
+    """As :func:`find_login`, for a login that was let in before."""
+    return _find_login(database, logins.c.id == login_id)
+
+
+def _find_login(
+    database: AccountDatabase, condition: sa.ColumnElement[bool]
+) -> tuple[User, Login] | None:
     now = time()
     query = (
         sa.select(*COLUMNS, *(column.label(f"login_{column.name}") for column in LOGIN_COLUMNS))
         .join(logins, logins.c.user_id == users.c.id)
         .where(
-            logins.c.digest == secret.full_digest(),
+            condition,
             logins.c.expires > now,
             users.c.disabled.is_(None),
             users.c.removed.is_(None),
@@ -78,9 +89,9 @@ def find_login(database: AccountDatabase, secret: Secret) -> tuple[User, Login] 
     return to_user(row), login
 
 
-def end_login(connection: sa.Connection, secret: Secret) -> None:
-    """End the login of a cookie, if it is there."""
-    connection.execute(logins.delete().where(logins.c.digest == secret.full_digest()))
+def end_login(connection: sa.Connection, login_id: str) -> None:
+    """End a login, if it is there."""
+    connection.execute(logins.delete().where(logins.c.id == login_id))
 
 
 def list_logins(database: AccountDatabase, user: User) -> Sequence[Login]:

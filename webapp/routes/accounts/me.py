@@ -10,8 +10,8 @@ from webapp.access.auth import begin_login, end_login
 from webapp.access.credentials import Caller
 from webapp.access.scopes import AccessScope, requires
 from webapp.access.secret import Secret
-from webapp.accounts.credentials import LOGIN_KEY, login_secret
-from webapp.accounts.logins import Login, find_login, list_logins
+from webapp.accounts.credentials import LOGIN_KEY
+from webapp.accounts.logins import Login, list_logins
 from webapp.accounts.roles import Role
 from webapp.accounts.users import find_user
 from webapp.errors import WrongCredential
@@ -135,7 +135,7 @@ def add_password(routes: Blueprint, services: Services) -> None:
         old, new = (Secret(each.get_secret_value()) for each in (body.old, body.new))
         throttle.check(user.name, address())
         try:
-            accounts.change_password(actor(), user.name, old, new, login_id_of(services) or "")
+            accounts.change_password(actor(), user.name, old, new, login_id_of(caller()) or "")
         except WrongCredential:
             throttle.record_failure(user.name, address())
             raise
@@ -151,7 +151,7 @@ def add_logins(routes: Blueprint, services: Services) -> None:
     @with_note(RouteNote("The caller's own logins", answer=LoginList))
     def own() -> Response:
         """Where one is logged in."""
-        user, current = accounts.require_own(caller()), login_id_of(services)
+        user, current = accounts.require_own(caller()), login_id_of(caller())
         found = list_logins(accounts.database, user)
         return jsonify({"logins": [login_json(each, current) for each in found]})
 
@@ -172,20 +172,13 @@ def facts_of(services: Services, who: Caller) -> AccountFacts:
         "name": who.name,
         "role": user.role if user else None,
         "scopes": list(who.scopes),
-        "login": _login_id(services, who),
+        "login": login_id_of(who),
     }
 
 
-def login_id_of(services: Services) -> str | None:
-    """The id of the login by which the current request came."""
-    return _login_id(services, caller())
-
-
-def _login_id(services: Services, who: Caller) -> str | None:
-    if not who.key.startswith(LOGIN_KEY):
-        return None
-    found = find_login(accounts_of(services).database, login_secret(who))
-    return found[1].id if found else None
+def login_id_of(who: Caller) -> str | None:
+    """The id of the login by which a caller came; None for another way."""
+    return who.key.removeprefix(LOGIN_KEY) if who.key.startswith(LOGIN_KEY) else None
 
 
 def login_json(one: Login, current: str | None) -> LoginFacts:
