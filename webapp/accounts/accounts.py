@@ -191,6 +191,9 @@ class Accounts:
         with self.database.write() as connection:
             if users.has_admin(connection):
                 return None
+            audit.record(
+                connection, Actor(invitations.START), "invitation.add", detail="first admin"
+            )
             return invitations.replace_first_invitation(connection)
 
     def require_own(self, caller: Caller) -> User:
