@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Response
 from flask.testing import FlaskClient
 
 from tests.conftest import ROOT
@@ -29,11 +30,13 @@ from webapp.queues.contracts.frame import Frame
 from webapp.routes import events
 
 TABLE = Path(__file__).with_name("account_routes_table.txt")
+EVERY_ROUTE = Path(__file__).with_name("every_route_table.txt")
 PAGE = ROOT / "docs/accounts.md"
 WORDS = "five wet maps hum"
 HERE = Actor("test")
 FLAG_TOKEN, METRICS_TOKEN = "flag-token-of-the-owner", "flag-token-for-metrics"
 BLUEPRINTS = ("me", "users", "tokens", "invitations", "audit", "oidc")
+WHO = ("nobody", "viewer", "member", "other", "admin", "read", "expired", "revoked", "disabled")
 EVIL = {"Origin": "https://evil.example"}
 
 
@@ -89,6 +92,7 @@ def served(build: Any) -> Served:
 def credentials(served: Served) -> Mapping[str, FlaskClient]:
     """A client with each kind of credential."""
     accounts = served.accounts
+    accounts.add_user(HERE, "other", Role.MEMBER, Secret(WORDS))
     basic = "Basic " + base64.b64encode(f"ann:{WORDS}".encode()).decode()
     read, draw, everything = (
         served.token(name, scope)[0]
@@ -107,6 +111,7 @@ def credentials(served: Served) -> Mapping[str, FlaskClient]:
         "nobody": served.client(),
         "viewer": served.client("vera"),
         "member": served.client("ann"),
+        "other": served.client("other"),
         "basic": served.house.client(authorization=basic),
         "admin": served.client("root"),
         "read": served.bearer(read),
@@ -139,6 +144,29 @@ def test_every_route_answers_each_credential_as_the_table_says(served: Served) -
             cells.append(f"{answer.status_code:>9}")
         lines.append(" ".join([f"{method} {rule}".ljust(width), *cells]))
     assert TABLE.read_text() == "\n".join([*lines, ""]), "\n".join(lines)
+
+
+def test_every_route_of_the_service_opens_to_whom_the_table_says(served: Served) -> None:
+    """``yes``: the check before the route lets the caller through; no route does anything here."""
+    asked: list[bool] = []
+    served.house.app.before_request(lambda: Response(status=204) if asked else None)
+    clients = {name: each for name, each in credentials(served).items() if name in WHO}
+    asked.append(True)
+    lines = [f"{'':60}" + "".join(f"{name:>10}" for name in clients)]
+    for method, rule in sorted(all_routes(served.house)):
+        path, body = CONVERTER.sub("x", rule), None if method == "GET" else {}
+        answers = [each.open(path, method=method, json=body) for each in clients.values()]
+        cells = ["yes" if each.status_code == 204 else str(each.status_code) for each in answers]
+        lines.append(f"{method + ' ' + rule:60}" + "".join(f"{cell:>10}" for cell in cells))
+    assert EVERY_ROUTE.read_text() == "\n".join([*lines, ""]), "\n".join(lines)
+
+
+def all_routes(house: Any) -> Iterator[tuple[str, str]]:
+    """Method and rule of every route but WebDAV's, which test_file_rights asks."""
+    for rule in house.app.url_map.iter_rules():
+        if not rule.endpoint.startswith(("dav.", "oidc.")):
+            for method in sorted((rule.methods or set()) - {"OPTIONS", "HEAD"}):
+                yield method, rule.rule
 
 
 def test_the_page_has_every_route_with_its_scope(served: Served) -> None:
