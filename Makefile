@@ -5,7 +5,7 @@ export HF_HUB_OFFLINE := 1
 export GOMP_SPINCOUNT := 5000
 SETUP = set -euo pipefail; . ./setup.sh
 
-.PHONY: setup test fuzz lint fix serve docs bench train-default score-default
+.PHONY: setup test fuzz chaos lint fix serve docs bench train-default score-default
 
 setup: ## what lint and tests need
 	@$(SETUP); prepare_tests "$(CURDIR)"
@@ -16,6 +16,10 @@ test: setup ## the whole suite
 
 fuzz: setup ## every route of /openapi.json, asked long and at random
 	EASEL_FUZZ=$${EASEL_FUZZ:-500} $(PYTHON) -m pytest -q tests/webapp/routes/test_fuzzing.py tests/webapp/requests/test_hostile_fields.py
+
+chaos: setup ## 200 queued jobs while workers, the web process and Redis are killed
+	$(PYTHON) -m benchmarks.queue_chaos $(CHAOS)
+	$(PYTHON) -m benchmarks.queue_chaos --redis $(CHAOS)
 
 lint: setup ## ruff, mypy, the arrows between the packages
 	$(PYTHON) -m ruff check .

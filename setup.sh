@@ -103,11 +103,12 @@ prepare_runtime() { # HOME
 prepare_tests() { # HOME
     local stamp="$1/.venv/.easel-dev-stamp" wanted
     prepare_runtime "$1"
-    wanted="$1 $(digest "$1/requirements.lock" "$1/requirements-dev.lock")"
+    wanted="$1 $(digest "$1/requirements.lock" "$1/requirements-dev.lock" "$1/requirements-mcp.lock")"
     have_stamp "$stamp" "$wanted" && return
     one_at_a_time "$1"
     say "setting up the tools for tests"
     install_locked "$1" requirements-dev.lock
+    install_locked "$1" requirements-mcp.lock
     printf '%s' "$wanted" >"$stamp"
 }
 

@@ -5,7 +5,7 @@ comes out. The engine reads no files but models' and knows neither HTTP nor a qu
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -30,7 +30,14 @@ from generator.extra_networks import (
 from generator.extras import enlarge_all
 from generator.faces.face_restorers import FaceRestorers
 from generator.faces.job_faces import JobFaces
-from generator.hooks import Listener, NullListener, Stage, Watch, ignore_progress
+from generator.hooks import (
+    Listener,
+    NullListener,
+    PictureWatch,
+    Stage,
+    Watch,
+    ignore_progress,
+)
 from generator.interrogation.models import Interrogator
 from generator.interrogation.requests import InterrogationRequest
 from generator.job.job import EngineJob
@@ -252,7 +259,7 @@ class Engine:
     ) -> Generation:
         """Draw a request without a script and let the listener filter the result."""
         generation = self._run_once(request, watch)
-        run = partial(self._run_once, watch=watch)
+        run = partial(self._run_once, watch=watch.__call__)  # takes no pictures of redraws
         filtered = output_filter.filter_drawn(generation, request, run)
         if request.options.face_restoration_unload:
             self._face_restorers.clear()
@@ -283,6 +290,7 @@ class Engine:
                 listener=self._listener if self._listener.follows_sampling else None,
                 tools=tools,
                 faces=self._faces_for(request, model.report.remarks),
+                take_picture=self._picture_taker(request, watch),
             )
             pictures = _draw(job, first.checkpoint)
         names = job.names or ModelNames(Path(first.checkpoint).stem, None)
@@ -304,6 +312,20 @@ class Engine:
             asides=tuple(job.extra_images),
             facts={"is_using_inpainting_conditioning": True} if names.is_inpainting else {},
         )
+
+    def _picture_taker(
+        self, request: GenerationRequest, watch: Watch
+    ) -> Callable[[int, Image.Image], None] | None:
+        """Hands each drawn picture to a watch that takes them, as far as the listener lets it."""
+        if not isinstance(watch, PictureWatch):
+            return None
+        taker, caller = watch, request.user_name
+
+        def take(number: int, image: Image.Image) -> None:
+            released = self._listener.release(image, Stage.PREVIEW, request, caller)
+            taker.take_picture(number, released.image)
+
+        return take
 
     def _begin_job(self, options: Snapshot) -> MemoryRelief:
         """No weights are in use yet; what the job does when memory runs out."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from generator.request import Generation, GenerationRequest, Progress, Stop
 
@@ -23,6 +23,19 @@ class Watch(Protocol):
     """
 
     def __call__(self, progress: Progress, preview: Callable[[], "Image"] | None) -> Stop: ...
+
+
+@runtime_checkable
+class PictureWatch(Protocol):
+    """A watch that also takes each picture of a request without a script as soon as it is drawn.
+
+    The engine looks for it in the watch that it is given. What it takes has passed
+    :meth:`Listener.release` as a preview; :meth:`Listener.after_decode` may still change it.
+    """
+
+    def take_picture(self, number: int, image: "Image") -> None:
+        """The picture of this number in the job, from 0. An exception fails the job."""
+        ...
 
 
 def ignore_progress(progress: Progress, preview: Callable[[], "Image"] | None) -> Stop:

@@ -10,9 +10,11 @@ from collections.abc import Callable, Sequence
 
 USAGE = """easel [serve] [flags]          start Easel (docs/flags.md, or easel serve --help)
 easel generate "prompt" [...]  draw without a server (easel generate --help)
+easel worker --data-dir DIR    one more worker for a running service (docs/workers.md)
 easel models merge A B [C]     merge checkpoints; convert, report (easel models --help)
 easel users add NAME --role R  accounts: add, list, disable, ... (easel users --help)
 easel tokens add NAME          API tokens of users (easel tokens --help)
+easel mcp --url ADDRESS        tools for agents over a running Easel (docs/jobs.md)
 easel plugin new NAME          write a plugin that works (docs/plugins.md)
 easel version                  print the version
 """
@@ -37,7 +39,7 @@ def web(words: Sequence[str]) -> int:
 
 
 def worker(words: Sequence[str]) -> int:
-    """A worker process; started by serve."""
+    """A worker process; started by serve, or by hand, on any machine."""
     from webapp.worker.main import main as run_worker
 
     return run_worker(words)
@@ -80,6 +82,13 @@ def plugin(words: Sequence[str]) -> int:
     return run_template(names, parse(words[len(names) :]).data_dir)
 
 
+def mcp(words: Sequence[str]) -> int:
+    """Tools for agents, over a running service."""
+    from webapp.agents.mcp_server import main as run_mcp
+
+    return run_mcp(words)
+
+
 def version(words: Sequence[str]) -> int:
     """Print the version."""
     from webapp.version import VERSION
@@ -96,6 +105,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "models": models,
     "users": users,
     "tokens": tokens,
+    "mcp": mcp,
     "plugin": plugin,
     "version": version,
 }

@@ -19,6 +19,7 @@ from webapp.routes import (
     generation,
     internal,
     interrogate,
+    job_events,
     login,
     machine,
     metrics,
@@ -41,6 +42,11 @@ from webapp.routes import (
     token_count,
     training,
     worker_commands,
+    worker_drain,
+    workers,
+)
+from webapp.routes import (
+    jobs as api_jobs,
 )
 from webapp.routes.files import (
     archives,
@@ -81,7 +87,7 @@ API: tuple[RouteModule, ...] = (
     probes, generation, progress, models, controlnet, poses, model_cards, internal, token_count,
     styles, docs, extras, pictures, machine, sysinfo, worker_commands, plugins, interrogate,
     training, foreign_apis, openai_images, openai_models, events, login, signed_links, metrics,
-    model_tools, model_report, model_notes, queue_api,
+    model_tools, model_report, model_notes, queue_api, api_jobs, job_events, workers, worker_drain,
 )  # fmt: skip
 """The modules of routes; each has one ``blueprint(services)``."""
 

@@ -1,6 +1,7 @@
 """Flask's error handlers: every exception leaves as an answer of ``webapp.errors``."""
 
 import logging
+import sqlite3
 from logging import INFO, WARNING
 
 from flask import Flask, Response, g, request
@@ -26,7 +27,7 @@ from webapp.http.content_encoding import SUPPORTED_ENCODINGS
 from webapp.http.openai_errors import openai_error
 from webapp.middleware import logged_path
 from webapp.queues.contracts.frame import Answer
-from webapp.queues.errors import QueueError
+from webapp.queues.errors import RETRY_AFTER, QueueError
 from webapp.requests.eas import EasStatus
 from webapp.routes.context import current_services, to_response
 from webapp.routes.login import login_form, wait_form
@@ -132,7 +133,8 @@ def handle_error(error: Exception) -> Response:
     elif not isinstance(error, InvalidFields):
         log.log(WARNING if status >= 500 else INFO, "%d %s%s", status, error, logged_cause(error))
     answer = to_response(compose_failure(error, g.get("extras"), EasStatus.REFUSED))
-    wait = getattr(error, "retry_after", None)
+    usual_wait = RETRY_AFTER if isinstance(error, sqlite3.Error) else None
+    wait = getattr(error, "retry_after", usual_wait)
     if wait is not None:
         answer.headers["Retry-After"] = str(wait)
     if isinstance(error, UnsupportedEncoding):

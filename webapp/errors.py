@@ -176,6 +176,18 @@ class UnknownService(Refused):
     status = 404
 
 
+class UnknownWorker(Refused):
+    """No living worker has that id."""
+
+    status = 404
+
+
+class WorkerStays(Refused):
+    """A worker that ends only with the service."""
+
+    status = 409
+
+
 class StreamClosed(Refused):
     """The queue takes no entries: its stream was ended."""
 

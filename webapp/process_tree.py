@@ -1,6 +1,7 @@
 """The process tree: environment variables, parent-death signal, killing a tree."""
 
 import ctypes
+import hashlib
 import os
 import signal
 import sys
@@ -25,6 +26,9 @@ COLD_START_VARIABLE = "EASEL_COLD_START"
 """Environment variable of a worker that shall load no checkpoint before somebody asks for it."""
 
 SET_PARENT_DEATH_SIGNAL = 1  # prctl(2)
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+PROCESS_NAMESPACE = Path("/proc/self/ns/pid")
+MACHINE_DIGITS = 12  # of a machine's identity, hexadecimal
 
 
 def is_running(pid: int) -> bool:
@@ -34,6 +38,33 @@ def is_running(pid: int) -> bool:
     except OSError:
         return False
     return state not in "ZX"
+
+
+def boot_identity() -> str:
+    """Which running kernel this is: other after each boot, the same in all containers of a host.
+
+    "" where the system does not tell.
+    """
+    try:
+        return BOOT_ID.read_text().strip()
+    except OSError:
+        return ""
+
+
+def machine_identity() -> str:
+    """Where process ids mean what they mean to this process: one kernel and one pid namespace.
+
+    Two containers of a host differ, whatever their names. "" where it cannot be told, or where
+    ``/proc`` shows the processes of another namespace.
+    """
+    boot = boot_identity()
+    try:
+        namespace = os.readlink(PROCESS_NAMESPACE)
+        if not boot or os.readlink("/proc/self") != str(os.getpid()):
+            return ""
+    except OSError:
+        return ""
+    return hashlib.sha256(f"{boot} {namespace}".encode()).hexdigest()[:MACHINE_DIGITS]
 
 
 def die_with_parent() -> None:

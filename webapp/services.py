@@ -22,6 +22,9 @@ from webapp.access.signed_urls import UrlSigner
 from webapp.files.file_services import FileServices, create_file_services
 from webapp.files.upload_policy import limits_of
 from webapp.http.waiting_limit import WaitingLimit
+from webapp.http.watcher_limit import WatcherLimit
+from webapp.jobs.job_book import JOBS_FILE, JobBook
+from webapp.jobs.queue_overview import QueueOverview
 from webapp.logs import start_log
 from webapp.plugins.model_registry import registry_of
 from webapp.plugins.web_plugins import WebPlugins
@@ -36,6 +39,7 @@ from webapp.queues.contracts.queue_store import QueueStore
 from webapp.queues.contracts.sink import Sink
 from webapp.queues.contracts.stop_requests import StopRequests
 from webapp.queues.contracts.worker_commands import WorkerCommands
+from webapp.queues.drawn_pictures import DrawnPictures
 from webapp.queues.job_limit import JobLimit
 from webapp.queues.plans import Plans
 from webapp.queues.task_registry import TaskRegistry
@@ -88,6 +92,10 @@ class Services:
     bodies: MemoryBudget  # memory for their bodies
     job_limit: JobLimit  # through which frames enter the queue
     waiting_limit: WaitingLimit  # places for requests that wait for their answers
+    watchers: WatcherLimit  # places for event streams
+    jobs: JobBook  # records of the job API
+    drawn_pictures: DrawnPictures  # of jobs that run
+    overview: QueueOverview  # places and times of waiting jobs
     signer: UrlSigner  # of links to pictures
     accounts: "Accounts | None" = None  # None without --accounts
     filing: FileServices | None = None  # None without --filebrowser
@@ -147,7 +155,19 @@ def build_services(
     overrides.setdefault(
         "job_limit", JobLimit(plans_of(config), config.easel_dir, config.upload_spare)
     )
+    _set_job_parts(config, overrides, closing)
     return Services(**{"config": config, "log": log, "close": closing.close, **overrides})
+
+
+def _set_job_parts(config: "Config", overrides: dict[str, Any], closing: ExitStack) -> None:
+    """What the job API keeps, where nobody has brought it."""
+    if "jobs" not in overrides:
+        overrides["jobs"] = JobBook(config.easel_dir / JOBS_FILE)
+        closing.callback(overrides["jobs"].close)
+    overrides.setdefault("watchers", WatcherLimit(config.max_watchers))
+    overrides.setdefault("drawn_pictures", DrawnPictures(config.easel_dir))
+    parts = (overrides[name] for name in ("queue", "progress", "heartbeats"))
+    overrides.setdefault("overview", QueueOverview(*parts))
 
 
 def plans_of(config: "Config") -> Plans:

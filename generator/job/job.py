@@ -63,6 +63,7 @@ class EngineJob:
     listener: Listener | None = None  # only one that follows the sampling
     tools: Tools = field(default_factory=Tools)  # what plugins bring to draw with
     faces: JobFaces | None = None  # mends those of finished pictures
+    take_picture: Callable[[int, "Image"], None] | None = None  # each as soon as it is drawn
     names: ModelNames | None = None  # of the first pass's models
     stopped: bool = False
     notes: Parameters = field(default_factory=dict)  # AUTOMATIC1111's extra_generation_params
@@ -93,7 +94,10 @@ class EngineJob:
             except Interrupted:  # between two passes, or before the first: there is no picture yet
                 self.stopped = True
                 break
-            pictures += self._finish(batch, sampled.latent)
+            for picture in self._finish(batch, sampled.latent):
+                if self.take_picture:
+                    self.take_picture(len(pictures), picture.image)
+                pictures.append(picture)
             if sampled.stopped is Stop.INTERRUPT:
                 self.stopped = True
                 break

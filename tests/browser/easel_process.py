@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from tests.wait import exit_code, wait_until
+from tests.wait import MAX_POLLS, exit_code, wait_until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 ROOT = Path(__file__).resolve().parents[2]
 
-ACTION = 30_000  # milliseconds: the longest that one act or expectation of a browser may take
+ACTION = 120_000  # milliseconds: the longest that one act or expectation of a browser may take
 LOOK = 1_000  # milliseconds of one look for what a picture, or another job, is drawn for
 LOOKS = 240
+PAGE_POLLS = 3 * MAX_POLLS  # of what a drawing has to end for first
 WIDTH = "Math.max(document.documentElement.scrollWidth, document.body.scrollWidth)"
 """What the page is wide, with what one would have to scroll to; the body scrolls."""
 
@@ -92,7 +93,7 @@ def expect_toast(page: "Page", words: str) -> None:
 
 def until(page: "Page", condition: str, given: object = None) -> None:
     """Wait until the page finds this true; the page's policy forbids ``wait_for_function``."""
-    wait_until(lambda: page.evaluate(condition, given), message=condition)
+    wait_until(lambda: page.evaluate(condition, given), polls=PAGE_POLLS, message=condition)
 
 
 def eventually(expected: Callable[..., None], *given: object) -> None:

@@ -162,6 +162,15 @@ def test_what_is_deleted_comes_back(tab: Page, easel: Easel) -> None:
     assert file.read_text() == "note 7"
 
 
+def rename(page: Page, name: str) -> None:
+    """Give the selected entry another name, by keys."""
+    page.keyboard.press("F2")
+    expect(page.get_by_role("textbox", name="Rename")).to_be_focused()
+    page.keyboard.press("Control+a")
+    page.keyboard.type(name)
+    page.keyboard.press("Enter")
+
+
 def test_the_trash_gives_back_what_was_thrown_away(tab: Page, easel: Easel) -> None:
     entry(tab, "note 8.txt").click()
     tab.keyboard.press("Delete")
@@ -176,7 +185,11 @@ def test_entries_are_renamed_cut_and_pasted(tab: Page, easel: Easel) -> None:
     here = easel.data_dir / "outputs" / "many"
     entry(tab, "note 1.txt").click()
     tab.keyboard.press("F2")
-    tab.keyboard.type("first")
+    expect(tab.get_by_role("textbox", name="Rename")).to_be_focused()
+    tab.keyboard.type("first")  # before the dot
+    renamed = tab.locator(".entry", has=tab.get_by_role("textbox", name="Rename"))
+    (here / "note 1.txt").write_text("note 1, longer meanwhile")
+    expect(renamed).to_contain_text("24 B")
     tab.keyboard.press("Enter")
     expect(entry(tab, "first.txt")).to_have_attribute("aria-selected", "true")
     tab.keyboard.press("Control+x")
@@ -184,7 +197,7 @@ def test_entries_are_renamed_cut_and_pasted(tab: Page, easel: Easel) -> None:
     expect(tab.get_by_text("Nothing here yet.")).to_be_visible()
     tab.get_by_role("button", name="Paste 1").click()
     expect(entry(tab, "first.txt")).to_be_visible()
-    assert (here / "inner" / "first.txt").read_text() == "note 1"
+    assert (here / "inner" / "first.txt").read_text() == "note 1, longer meanwhile"
     entry(tab, "first.txt").locator(".grip").drag_to(tab.get_by_role("button", name="many"))
     expect(entry(tab, "first.txt")).to_have_count(0)
     assert (here / "first.txt").is_file()
@@ -260,10 +273,7 @@ def test_what_strangers_packed_and_named_is_told_and_mended(tab: Page, easel: Ea
     assert os.listdir(folder / "mixed") == ["ok.txt"]
     assert preview(tab, r"bad\xff.txt").locator("pre").inner_text() == "odd"
     entry(tab, r"bad\xff.txt").click()
-    tab.keyboard.press("F2")
-    tab.keyboard.press("Control+a")
-    tab.keyboard.type("good.txt")
-    tab.keyboard.press("Enter")
+    rename(tab, "good.txt")
     expect(entry(tab, "good.txt")).to_be_visible()
     assert (folder / "good.txt").read_text() == "odd"
 

@@ -99,8 +99,10 @@ def test_a_plugins_script_is_chosen_filled_and_drawn(page: Page) -> None:
     fold = page.locator("#txt2img_script_container")
     fold.get_by_role("spinbutton", name="Count from").fill("1")
     fold.get_by_role("textbox", name="Words after").fill(", at night")
-    fold.locator(".el-select:has(#script_1)").click()
+    select = fold.locator(".el-select:has(#script_1)")
+    select.click()
     page.get_by_role("option", name="less").click()
+    expect(select).to_contain_text("less")
     fold.get_by_text("Aloud").click()
     body = draw(page)
     assert (body["script_name"], body["script_args"]) == (

@@ -14,7 +14,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-preprocessors.lock")
+LOCKS = (
+    "requirements.lock",
+    "requirements-dev.lock",
+    "requirements-preprocessors.lock",
+    "requirements-mcp.lock",
+    "tests/webapp/clients/eas-sdk.lock",
+)
 UNHASHED_PACKAGES = ("torch", "torchvision")
 """Their builds for CPU and GPU differ, and may be files of the machine."""
 

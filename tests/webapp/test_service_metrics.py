@@ -13,9 +13,9 @@ from tests.webapp.worker.worker_bench import WorkerThread
 from webapp.access.credentials import build_credentials
 from webapp.access.scopes import AccessScope
 from webapp.access.tokens import narrow_tokens
+from webapp.queues import counter_labels
 from webapp.queues.contracts.frame import Answer, Frame
 from webapp.queues.contracts.heartbeats import WorkerState
-from webapp.queues.sqlite import counters
 from webapp.queues.sqlite.store import SqliteStore
 from webapp.queues.worker_id import WorkerId
 from webapp.service_metrics import BUCKETS
@@ -116,7 +116,7 @@ def test_a_worker_counts_what_it_did(tmp_path: Path) -> None:
 
 
 def test_labels_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(counters, "MAX_LABEL_SETS", 3)
+    monkeypatch.setattr(counter_labels, "MAX_LABEL_SETS", 3)
     store = SqliteStore(tmp_path / "queue.db")
     for number in range(9):
         name = f"{number}" * 32

@@ -71,6 +71,19 @@ class PictureFiles:
         ):
             file.write(data)
 
+    def write_new(self, path: Path, data: bytes) -> bool:
+        """As :meth:`write`; False, and nothing done, where anything has the name.
+
+        Also where the worker of another machine takes it at the same moment.
+        """
+        with self.open_folder(path.parent) as folder, self._as_cannot_save(path):
+            try:
+                with atomic_file_in(folder, path.name, shared_mode(0o666), replace=False) as file:
+                    file.write(data)
+            except FileExistsError:
+                return False
+            return True
+
     def remove(self, path: Path) -> None:
         """Take a file away again, if it is there."""
         with self.open_folder(path.parent) as folder, self._as_cannot_save(path):

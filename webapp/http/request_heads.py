@@ -7,7 +7,10 @@ BREAK = b"\r\n"
 END_OF_HEAD = b"\r\n\r\n"
 LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,18})[ \t]*(?=\r\n)")
 CHUNKED = re.compile(rb"\r\ntransfer-encoding:[ \t]*chunked[ \t]*(?=\r\n)")
-FRAMED = re.compile(rb"\r\n(?:content-length|transfer-encoding|upgrade)[ \t]*:")
+# What follows a WebSocket's handshake is no body: it would hold one of the threads for bodies.
+FRAMED = re.compile(
+    rb"\r\n(?:content-length|transfer-encoding|upgrade(?![ \t]*:[ \t]*websocket[ \t]*\r))[ \t]*:"
+)
 EXPECTS = re.compile(rb"\r\nexpect:[ \t]*100-continue[ \t]*(?=\r\n)", re.I)
 CHUNK_SIZE = re.compile(rb"[0-9a-fA-F]{1,15}")
 MAX_CHUNK_LINE = 256  # bytes; extensions included

@@ -11,10 +11,10 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from webapp.errors import Refused
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Resolve = Callable[[str, int], Sequence[str]]
+T = TypeVar("T")
 
 MAX_URL_LENGTH = 8192  # characters
 MAX_REDIRECTS = 5
@@ -75,7 +76,7 @@ def fetch(url: str, field: str, rules: FetchRules, resolve: Resolve = addresses_
     """
     if not rules.enabled:
         raise Refused(f"{field}: fetching pictures by address is turned off (--no-image-links).")
-    attempt = _Fetch(field, rules, resolve, time.monotonic() + rules.seconds)
+    attempt = PictureFetch(field, rules, resolve, time.monotonic() + rules.seconds)
     for _ in range(MAX_REDIRECTS + 1):
         outcome = attempt.get(url)
         if isinstance(outcome, bytes):
@@ -102,29 +103,42 @@ def is_public(text: str, allowed: Sequence[Network] = ()) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Fetch:
-    """One fetch with its deadline."""
+class CheckedRequest:
+    """One request with its deadline. ``noun``: what is expected, "" for any answer at all."""
 
     field: str
     rules: FetchRules
     resolve: Resolve
-    deadline: float
+    deadline: float  # time.monotonic()
+    noun: str = "picture"
 
-    def get(self, url: str) -> bytes | str:
-        """The body of one hop, or the address that it points on to."""
+    def locate(self, url: str) -> tuple[SplitResult, int, str]:
+        """Parts, port and checked address of one hop. Raises ``Refused``."""
         parts, port = self._parse_url(url)
+        return parts, port, self._resolve_address(parts.hostname or "", port)
+
+    def exchange(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        read: Callable[[http.client.HTTPConnection], T],
+    ) -> T:
+        """Ask one hop, and what ``read`` makes of its answer. Raises ``Refused``."""
+        parts, port, address = self.locate(url)
         host = parts.hostname or ""
-        address = self._resolve_address(host, port)
         connection = _open_pinned(parts.scheme, host, port, address, self._seconds_left())
         try:
             with _shut_down_after(connection, self._seconds_left()):
                 path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-                connection.request("GET", path, headers=HEADERS)
-                return self._read_answer(connection)
+                connection.request(method, path, body, dict(headers))
+                return read(connection)
         except (OSError, http.client.HTTPException, ValueError) as error:
             self._seconds_left()
+            expected = f" with a {self.noun}" if self.noun else ""
             raise self._error(
-                f"{host} did not answer with a picture ({type(error).__name__})"
+                f"{host} did not answer{expected} ({type(error).__name__})"
             ) from error
         finally:
             connection.close()
@@ -156,6 +170,26 @@ class _Fetch:
             )
         return addresses[0]
 
+    def _seconds_left(self) -> float:
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise self._error(
+                f"no {self.noun or 'answer'} came within {self.rules.seconds:.0f} seconds"
+            )
+        return left
+
+    def _error(self, what: str) -> Refused:
+        return Refused(f"{self.field}: {what}.")
+
+
+@dataclass(frozen=True, slots=True)
+class PictureFetch(CheckedRequest):
+    """A request for a picture."""
+
+    def get(self, url: str) -> bytes | str:
+        """The picture behind one hop, or the address that it points on to."""
+        return self.exchange("GET", url, HEADERS, None, self._read_answer)
+
     def _read_answer(self, connection: http.client.HTTPConnection) -> bytes | str:
         answer = connection.getresponse()
         if answer.status in REDIRECTS and answer.headers.get("Location"):
@@ -179,15 +213,6 @@ class _Fetch:
                 raise self._error(f"a picture of more than {most} bytes")
         self._seconds_left()  # a picture that was cut off by the clock is none
         return bytes(body)
-
-    def _seconds_left(self) -> float:
-        left = self.deadline - time.monotonic()
-        if left <= 0:
-            raise self._error(f"no picture came within {self.rules.seconds:.0f} seconds")
-        return left
-
-    def _error(self, what: str) -> Refused:
-        return Refused(f"{self.field}: {what}.")
 
 
 class _PinnedHttp(http.client.HTTPConnection):

@@ -30,13 +30,13 @@ def folders_of(config: "Config") -> Folders:
 
 def converted_folder(config: "Config") -> Path:
     """Where pickled models lie as safetensors."""
-    return config.easel_dir / CONVERTED_FOLDER
+    return config.cache_folder / CONVERTED_FOLDER
 
 
 def registry_of(config: "Config") -> Registry:
     """An index of those folders; it has looked at nothing yet."""
-    cache = HashCache(config.easel_dir / HASHES_FILE) if config.hashing else None
-    contents = ContentsCache(config.easel_dir / FACTS_FILE)
+    cache = HashCache(config.cache_folder / HASHES_FILE) if config.hashing else None
+    contents = ContentsCache(config.cache_folder / FACTS_FILE)
     return Registry(
         folders_of(config), cache, kept_in=converted_folder(config), contents_cache=contents
     )

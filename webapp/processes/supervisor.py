@@ -28,6 +28,7 @@ from webapp.process_tree import (
 from webapp.processes.managed_process import ManagedProcess, ProcessExit
 from webapp.processes.ports import PortTaken, ReadinessProbe, open_listener
 from webapp.processes.worker_pool import WorkerPool, create_pool
+from webapp.queues.dead_workers import release_dead_workers, release_leases
 from webapp.queues.drain import announce_drain, withdraw_drain
 from webapp.queues.errors import QueueError
 from webapp.queues.folder_watch import QueueWatchThread
@@ -39,6 +40,7 @@ from webapp.settings.first_start import prepare
 from webapp.settings.secret_flags import (
     SECRETS_VARIABLE,
     STDIN,
+    WORKER_SECRETS,
     encode_secrets,
     overwrite_secrets,
     remove_secrets,
@@ -90,7 +92,7 @@ class Supervisor:
 
     def run(self, probe: ReadinessProbe) -> int:
         """Start everything and keep it alive until told to stop; the exit code."""
-        self.release_dead_workers()
+        release_dead_workers(self.store, self.log)
         self.announce(withdraw_drain)
         with signal_wakeup() as sleep:
             self.start_processes()
@@ -134,7 +136,7 @@ class Supervisor:
         released = 0
         if child.device:
             name = WorkerId.of_process(child.device, death.pid)
-            released = self.release_leases(name, death.how)
+            released = release_leases(self.store, name, death.how, self.log)
         if death.planned:
             return
         self.count_restart(child.device or "web")
@@ -169,28 +171,6 @@ class Supervisor:
             self.store.add_to_counter("restarts", {"process": process})
         except (QueueError, sqlite3.Error) as error:
             self.log.warning("a restart was not counted: %s", error)
-
-    def release_dead_workers(self) -> None:
-        """Release the leases of dead workers of an earlier run of the service."""
-        try:
-            holders = self.store.lease_holders()
-        except (QueueError, sqlite3.Error) as error:
-            self.log.error("Jobs of an earlier life wait for their leases to end: %s", error)
-            return
-        for worker in holders:
-            if worker.is_dead:
-                self.release_leases(worker)
-
-    def release_leases(self, worker: WorkerId, how: str = "ended with the service") -> int:
-        """End the leases of a worker that is gone, at once and not when they run out; how many."""
-        try:
-            released = self.store.release_worker(worker, how)
-        except (QueueError, sqlite3.Error) as error:
-            self.log.error("The dead worker's jobs wait for their leases to end: %s", error)
-            return 0
-        if released:
-            self.log.warning("%d job(s) of the dead worker are taken up again", released)
-        return released
 
     def stop(self, sleep: InterruptibleSleep) -> None:
         """Workers finish or give back; then the web process sends the last answers.
@@ -239,7 +219,8 @@ class Supervisor:
         for child in children:
             pid = child.kill()
             if child.device and pid is not None:
-                self.release_leases(WorkerId.of_process(child.device, pid))
+                worker = WorkerId.of_process(child.device, pid)
+                release_leases(self.store, worker, "ended with the service", self.log)
 
     def _on_stop_signal(self, number: int, frame: FrameType | None) -> None:
         self.stop_signals += 1
@@ -270,11 +251,11 @@ def signal_wakeup() -> Iterator[InterruptibleSleep]:
 def run(config: "Config", flags: Sequence[str], program: Sequence[str] = PROGRAM) -> int:
     """``easel serve``: run the service until a signal; the exit code.
 
-    ``flags`` are those of the command line, for the children to read again (secret ones reach the
-    web process alone, another way); ``program`` is what runs them.
+    ``flags`` are those of the command line, for the children to read again (secret ones reach
+    whom they are for another way); ``program`` is what runs them.
     """
     log = start_log(config.log_json)
-    flags, secrets = take_secrets(flags)
+    flags, secrets, worker_secrets = take_secrets(flags)
     try:
         check_certificate(config)
         names = resolve_devices(config.device)
@@ -297,7 +278,8 @@ def run(config: "Config", flags: Sequence[str], program: Sequence[str] = PROGRAM
     web = create_web_process(
         (*program, "web", *flags, "--port", str(port)), child_environment, listening, secrets, log
     )
-    pool = create_pool(config, names, (*program, "worker", *flags), child_environment, log)
+    worker_command = (*program, "worker", *flags)
+    pool = create_pool(config, names, worker_command, child_environment, log, worker_secrets)
     probe = ReadinessProbe(
         config.host,
         port,
@@ -347,15 +329,16 @@ def reopen_queue(
     return open_store(config, log.getChild("queue"))
 
 
-def take_secrets(flags: Sequence[str]) -> tuple[list[str], bytes]:
-    """Flags without secret ones, for every child; and what the web process alone is handed.
+def take_secrets(flags: Sequence[str]) -> tuple[list[str], bytes, bytes]:
+    """Flags without secret ones, for every child; what the web process is handed; and workers.
 
     They are gone from this process's command line and environment then.
     """
     secrets = encode_secrets(flags, os.environ)
+    worker_secrets = encode_secrets(flags, os.environ, WORKER_SECRETS)
     overwrite_secrets(flags, os.environ)
     remove_secrets(os.environ)
-    return split_secrets(flags)[0], secrets
+    return split_secrets(flags)[0], secrets, worker_secrets
 
 
 def announce(config: "Config", port: int, key: Secret | None) -> None:

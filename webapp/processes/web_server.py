@@ -2,9 +2,11 @@
 
 import gc
 import logging
+import math
 import os
 import resource
 import signal
+import sqlite3
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -21,24 +23,35 @@ from webapp.accounts.errors import AccountsUnusable
 from webapp.app import create_app
 from webapp.http.content_policy import EMPTY_POLICY
 from webapp.http.thread_admission import ThreadLimits
+from webapp.http.url_fetch import fetch_rules
+from webapp.http.waiting_limit import WaitingLimit
+from webapp.jobs.job_follower import JobFollower, JobParts
+from webapp.jobs.webhooks import WebhookPoster
 from webapp.logs import bind_for_block, start_log
 from webapp.process_tree import LISTEN_FD_VARIABLE, die_with_parent, die_with_supervisor
 from webapp.processes.allocator import return_large_pieces
 from webapp.processes.web_worker import ConnectionLimits, HeadFirstWorker
 from webapp.queues.folder_watch import QueueWatchThread
+from webapp.queues.service_notice import NoticeThread
 from webapp.routes.predict.dispatcher import EntryDispatcher
 from webapp.services import Services, build_services
 from webapp.settings.config import Config, local_address, parse_with_secrets
 from webapp.settings.data_dir import CannotUse, prepare_data_dir
+from webapp.settings.secret_files import session_key
 from webapp.settings.secret_flags import overwrite_secrets, remove_secrets
+from webapp.settings.service_file import publish_service
 
 if TYPE_CHECKING:
     from flask import Flask
 
     from webapp.accounts.accounts import Accounts
 
-OTHER_THREADS = 240
-"""Threads beside those of requests that wait for their pictures (``--max-waiting-requests``)."""
+FREE_SHARE = 0.25
+"""Of the threads, that neither requests that wait for pictures (``--max-waiting-requests``, the
+owner's besides) nor watchers (``--max-watchers``) can take."""
+
+MIN_FREE_THREADS = 160
+"""Threads left for other requests, however few may wait and watch."""
 
 BODY_THREADS = 128
 """Requests whose long bodies are read at once; others wait, without a thread."""
@@ -125,9 +138,12 @@ class GunicornServer(BaseApplication):
         services = self.build_services()
         if services.accounts is not None:
             announce_first_admin(services.accounts, self.config)
+        facts = publish_service(self.config)
+        NoticeThread(services.worker_commands, facts.data_id, facts.version).start()
         if services.filing is not None:
             services.filing.start()
         QueueWatchThread(services.queue, partial(end_process, self.config, services.log)).start()
+        follow_jobs(services).start()
         app = create_app(services)
         if self.config.asynchronous:
             EntryDispatcher(app, services).start()
@@ -144,6 +160,18 @@ def announce_first_admin(accounts: "Accounts", config: Config) -> None:
         address = config.public_address or local_address(config, config.port or DEFAULT_PORT)
         link = f"{address}/invite/{code.reveal()}"
         print(f"No admin yet. Make the first account (once, within a week): {link}", flush=True)
+
+
+def follow_jobs(services: Services) -> JobFollower:
+    """The thread that notices ended jobs and posts their webhooks."""
+    config = services.config
+    try:
+        services.jobs.prepare()
+    except (OSError, sqlite3.Error) as error:  # pictures are drawn all the same
+        services.log.warning("jobs cannot be kept now: %s", error)
+    poster = WebhookPoster(session_key(config.easel_dir), fetch_rules(config))
+    parts = JobParts(services.jobs, services.queue, services.sink, services.drawn_pictures, poster)
+    return JobFollower(parts, services.log)
 
 
 def end_process(config: Config, log: logging.Logger, why: str) -> bool:
@@ -198,7 +226,7 @@ def bind_address(config: Config) -> str:
 
 def connection_limits(config: Config) -> ConnectionLimits:
     """What the flags allow."""
-    threads = config.max_waiting_requests + OTHER_THREADS
+    threads = thread_count(config)
     per_address = int(threads * ADDRESS_SHARE)
     return ConnectionLimits(
         all=config.max_connections,
@@ -206,6 +234,12 @@ def connection_limits(config: Config) -> ConnectionLimits:
         threads=ThreadLimits(threads, per_address, BODY_THREADS, COMPUTING_THREADS),
         root=config.root_path,
     )
+
+
+def thread_count(config: Config) -> int:
+    """Threads for all requests: a quarter of them stays where all places to wait are taken."""
+    held = WaitingLimit(config.max_waiting_requests).max_with_owner + config.max_watchers
+    return max(math.ceil(held / (1 - FREE_SHARE)), held + MIN_FREE_THREADS)
 
 
 def worker_class(limits: ConnectionLimits) -> type[ThreadedWorker]:

@@ -16,6 +16,7 @@ from webapp.processes.worker_scaling import ScaleTerms, WorkerScaler
 from webapp.queues.contracts.queue import Queue
 from webapp.queues.errors import QueueError
 from webapp.queues.worker_id import WorkerId
+from webapp.settings.secret_flags import SECRETS_VARIABLE, STDIN
 from webapp.worker.expected_pace import LOADING_FACTOR
 from webapp.worker.progress_mark import NO_LIMIT, ProgressMark
 
@@ -76,13 +77,21 @@ def create_pool(
     command: Sequence[str],
     environment: Mapping[str, str],
     log: logging.Logger,
+    secrets: bytes = b"",
 ) -> WorkerPool:
-    """The workers that may run on these devices, as the flags say."""
+    """The workers that may run on these devices, as the flags say.
+
+    ``secrets`` reach them by their standard input (``settings/secret_flags.py``).
+    """
+    if secrets:
+        environment = {**environment, SECRETS_VARIABLE: STDIN}
     terms = ScaleTerms.of_flags(
         config.workers_min, config.workers_max, config.idle_seconds, len(devices)
     )
     workers = [
-        create_worker_process(name, device, command, environment, config.worker_hang_seconds, log)
+        create_worker_process(
+            name, device, command, environment, config.worker_hang_seconds, log, secrets
+        )
         for name, device in spread_over_devices(devices, terms.most)
     ]
     return WorkerPool(workers, WorkerScaler(terms), log)
@@ -95,6 +104,7 @@ def create_worker_process(
     environment: Mapping[str, str],
     hang_seconds: float,
     log: logging.Logger,
+    secrets: bytes = b"",
 ) -> ManagedProcess:
     """A worker of a device, with what it tells of its progress by."""
     mark = ProgressMark.create()
@@ -105,6 +115,7 @@ def create_worker_process(
         log,
         device=device,
         pass_fds=(mark.descriptor,),
+        stdin_data=secrets,
         hang_watch=HangWatch(mark),
         start_seconds=LOADING_FACTOR * (hang_seconds or NO_LIMIT),
     )

@@ -27,5 +27,17 @@ class QueueDamaged(QueueError):
     retry_after = RETRY_AFTER
 
 
+class QueueBusy(QueueError):
+    """Another process writes the store for longer than this one waits; nothing was stored (503)."""
+
+    retry_after = RETRY_AFTER
+
+
+class StoreUnavailable(QueueError):
+    """The store's server cannot be reached, or is not ready: nothing is known (HTTP 503)."""
+
+    retry_after = RETRY_AFTER
+
+
 class QueueUnwritable(QueueFull):
     """The disk that holds the store fails or may only be read: nothing was stored (HTTP 507)."""

@@ -48,6 +48,9 @@ AnswerForm = Literal["sdapi", "openai", "openai-urls"]
 MODELS_TAG = "models"
 """Tag of a frame: the version of the list of models that its caller was told, see the worker."""
 
+PICTURES_TAG = "pictures"
+"""Tag of a frame whose pictures are kept for watchers, each as soon as it is drawn."""
+
 
 @dataclass(frozen=True, slots=True)
 class FileRules:

@@ -13,7 +13,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Generic, TypeVar
 from uuid import uuid4
+
+T = TypeVar("T")
 
 RECORD_BYTES = 8
 POLL_SECONDS = 0.5  # seconds between looks when the bell works
@@ -27,13 +30,53 @@ def record_of(topic: str) -> bytes:
     return hashlib.blake2b(topic.encode(), digest_size=RECORD_BYTES).digest()
 
 
+class Subscribers(Generic[T]):
+    """Who waits in this process, by topic."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._events: dict[T, set[threading.Event]] = {}
+
+    def __bool__(self) -> bool:
+        """Whether anybody waits."""
+        return bool(self._events)
+
+    @contextmanager
+    def add(self, topic: T) -> Iterator[threading.Event]:
+        """Wait for a topic for a block; the event is set at each notification."""
+        event = threading.Event()
+        with self._lock:
+            self._events.setdefault(topic, set()).add(event)
+        try:
+            yield event
+        finally:
+            with self._lock:
+                events = self._events[topic]
+                events.discard(event)
+                if not events:
+                    del self._events[topic]
+
+    def wake(self, topic: T) -> None:
+        """Wake all who wait for a topic."""
+        with self._lock:
+            for event in self._events.get(topic, ()):
+                event.set()
+
+    def wake_all(self) -> None:
+        """Wake all: notifications may have been missed."""
+        with self._lock:
+            for events in self._events.values():
+                for event in events:
+                    event.set()
+
+
 class Notifier:
     """Publishes and receives notifications; its thread starts with the first subscription."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._lock = threading.Lock()
-        self._subscribers: dict[bytes, set[threading.Event]] = {}
+        self.subscribers: Subscribers[bytes] = Subscribers()
         self._path: Path | None = None
         self._pipe: int | None = None
         self._pipes_unusable = False
@@ -41,25 +84,17 @@ class Notifier:
     @contextmanager
     def subscribe(self, topic: str) -> Iterator["Subscription"]:
         """Subscribe to a topic for a block; enter it before reading the database."""
-        record, event = record_of(topic), threading.Event()
         with self._lock:
             self._start()
-            self._subscribers.setdefault(record, set()).add(event)
-        try:
+        with self.subscribers.add(record_of(topic)) as event:
             yield Subscription(
                 event, POLL_SECONDS_WITHOUT_PIPES if self._pipes_unusable else POLL_SECONDS
             )
-        finally:
-            with self._lock:
-                events = self._subscribers[record]
-                events.discard(event)
-                if not events:
-                    del self._subscribers[record]
 
     def notify(self, topic: str) -> None:
         """Wake all subscribers of the topic, in this process and in others. Never fails."""
         record = record_of(topic)
-        self._wake_subscribers(record)
+        self.subscribers.wake(record)
         with suppress(OSError):
             for name in os.listdir(self.folder):
                 path = self.folder / name
@@ -111,14 +146,9 @@ class Notifier:
                     record = records[start : start + RECORD_BYTES]
                     if record == CLOSE_RECORD:
                         return
-                    self._wake_subscribers(record)
+                    self.subscribers.wake(record)
         finally:
             os.close(pipe)
-
-    def _wake_subscribers(self, record: bytes) -> None:
-        with self._lock:
-            for event in self._subscribers.get(record, ()):
-                event.set()
 
 
 class Subscription:

@@ -21,11 +21,12 @@ PARAMETER_NAMES = (
 PARAMETERS = frozenset(PARAMETER_NAMES.split())
 DURATION = re.compile(
     r"(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9}(?:\.\d{1,9})?)s)?"
-    r"(?:(\d{1,9})ms)?"
+    r"(?:(\d{1,9})ms)?",
+    re.ASCII,
 )
-PLAIN_SECONDS = re.compile(r"\d{1,9}(?:\.\d{1,9})?")
+PLAIN_SECONDS = re.compile(r"\d{1,9}(?:\.\d{1,9})?", re.ASCII)
 CODE = re.compile(r"([A-Z][a-z]*)+(.[A-Z][a-z]*)?|[0-9]+")  # the vendor's pattern, to the end
-WHOLE = re.compile(r"-?\d{1,19}")
+WHOLE = re.compile(r"-?[0-9]{1,19}")
 WORDS: Mapping[str, bool] = {"true": True, "1": True, "false": False, "0": False}
 MAX_INDEX = 2**63 - 1
 MAX_LENGTH = 1000  # entries of one answer
@@ -109,10 +110,12 @@ def read_call(arguments: Sequence[tuple[str, str]]) -> QueueCall:
 
 
 def check_tags(tags: Mapping[str, str]) -> None:
-    """Refuse more and longer tags than are kept with an entry."""
+    """Refuse more and longer tags than are kept with an entry, and those nobody could ask for."""
     if len(tags) > MAX_TAGS:
         raise BadValue(f"An entry has {MAX_TAGS} tags at most, not {len(tags)}.")
     for name, value in tags.items():
+        if "\0" in name or "\0" in value:
+            raise BadValue(f"{name[:80]!r}: a tag has no NUL in its name or value.")
         if len(name) > MAX_TAG_LENGTH or len(value) > MAX_TAG_LENGTH:
             raise BadValue(
                 f"{name[:80]}: a tag's name and value have {MAX_TAG_LENGTH} characters at most."

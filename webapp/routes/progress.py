@@ -201,13 +201,8 @@ def progress_json(services: Services, job: RunningJob, with_image: bool) -> Prog
 
 
 def fraction_done(job: RunningJob) -> float:
-    """How much of a job is done, 0..1, by batches and steps."""
-    if job.progress is None:
-        return 0.0
-    facts = job.progress.progress
-    batches = max(facts.batches, 1)
-    step = facts.step / facts.steps if facts.steps > 0 else 0.0
-    return min((facts.batch + step) / batches, 1.0)
+    """How much of a job is done, 0..1; nothing before its worker has told of it."""
+    return job.progress.share_done if job.progress else 0.0
 
 
 def read_task_id() -> str | None:

@@ -2,6 +2,7 @@
 
 import select
 import socket
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -18,6 +19,7 @@ from webapp.queues.contracts.frame import Answer, Frame
 from webapp.queues.contracts.queue import Queue
 from webapp.queues.contracts.sink import Sink
 from webapp.queues.drain import is_draining
+from webapp.queues.errors import StoreUnavailable
 from webapp.queues.job_codec import MODELS_TAG, REQUEST_TAG
 from webapp.routes.context import caller, release_body
 from webapp.routes.tasks import ASYNC_TAG, task_of
@@ -34,6 +36,7 @@ ENTRY, ENTRY_QUEUED = "easel.entry", "easel.entry_queued"
 """Keys of a request's environment: the entry that it is made for; whether a frame waits now."""
 
 ACCEPTED = 202
+PATIENCE_SECONDS = 60.0  # seconds for which those who wait bear a store that is not there
 RECHECK_SECONDS = 0.5  # seconds after which a lost queue must be found lost again
 
 KEPT_MESSAGE = (
@@ -126,28 +129,56 @@ def wait_for_answer(
     Raises ``CallerLeft``, ``Draining`` if it has not begun and the service ends, or
     ``Unavailable`` if the frame is lost, or the queue is. When the caller has left, a frame that
     still waits is removed unless it ``is_followed``; for a running one ``on_left`` is called.
+    A store that cannot be reached is waited for, ``PATIENCE_SECONDS`` at most.
     """
+    deadline = None
     while True:
-        answer = sink.wait(frame_id, CHECK_SECONDS)
-        if answer is not None:
-            return answer
-        if (
-            queue.loss_reason()
-            and sink.wait(frame_id, RECHECK_SECONDS) is None
-            and (why := queue.loss_reason())
-        ):
-            raise Unavailable(f"{why} Whether this request was worked on is not known.")
-        if caller_left():
-            if not is_followed() and not queue.cancel(frame_id):
-                on_left()
-            raise CallerLeft
-        if is_draining() and not queue.is_running(frame_id) and queue.is_queued(frame_id):
-            raise Draining(KEPT_MESSAGE)
-        if not queue.is_queued(frame_id):
-            answer = sink.wait(frame_id, 0)  # it may have been answered in between
+        try:
+            answer = await_in_sink(queue, sink, frame_id)
+            if answer is None and caller_left():
+                if not is_followed() and not queue.cancel(frame_id):
+                    on_left()
+                raise CallerLeft
             if answer is None:
-                raise Unavailable("The request was removed from the queue without an answer.")
-            return answer
+                answer = look_in_queue(queue, sink, frame_id, is_draining)
+            if answer is not None:
+                return answer
+            deadline = None
+        except StoreUnavailable as error:
+            deadline = deadline or time.monotonic() + PATIENCE_SECONDS
+            if caller_left():
+                raise CallerLeft from error
+            if time.monotonic() > deadline:
+                why = f"{error} Whether this request was worked on is not known."
+                raise Unavailable(why, error.retry_after) from error
+            time.sleep(RECHECK_SECONDS)
+
+
+def await_in_sink(queue: Queue, sink: Sink, frame_id: str) -> Answer | None:
+    """A frame's answer, None after a while. Raises ``Unavailable`` where the queue is lost."""
+    answer = sink.wait(frame_id, CHECK_SECONDS)
+    if answer is None and queue.loss_reason():
+        answer = sink.wait(frame_id, RECHECK_SECONDS)
+        if answer is None and (why := queue.loss_reason()):
+            raise Unavailable(f"{why} Whether this request was worked on is not known.")
+    return answer
+
+
+def look_in_queue(
+    queue: Queue, sink: Sink, frame_id: str, is_draining: Callable[[], bool]
+) -> Answer | None:
+    """The answer of a frame that is gone from the queue, None of one that is there.
+
+    Raises ``Draining`` if it has not begun and the service ends, ``Unavailable`` if it is lost.
+    """
+    if is_draining() and not queue.is_running(frame_id) and queue.is_queued(frame_id):
+        raise Draining(KEPT_MESSAGE)
+    if queue.is_queued(frame_id):
+        return None
+    answer = sink.wait(frame_id, 0)  # it may have been answered in between
+    if answer is None:
+        raise Unavailable("The request was removed from the queue without an answer.")
+    return answer
 
 
 def stop_abandoned_job(services: "Services", frame_id: str) -> None:

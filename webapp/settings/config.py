@@ -21,6 +21,7 @@ from webapp.settings.flag_checks import (
     check_device,
     check_network,
     check_pattern,
+    check_queue_url,
     check_service_name,
     check_workers,
 )
@@ -66,6 +67,7 @@ class Config:
     api: bool = True
     lenient: bool = True
     image_links: bool = True
+    webhooks: bool = True
     allow_fetch_from: tuple[str, ...] = ()  # networks as CIDR
     device: str = "auto"
     token: Secret | None = None
@@ -92,6 +94,8 @@ class Config:
     service_name: str = "easel"
     max_entry_bytes: int = 8 << 10
     max_queue_entries: int = 100_000
+    max_delivery: int = 5  # 0: without end
+    queue_url: Secret | None = None  # None: a file in the data directory
     watch: str = "auto"
     hashing: bool = True
     api_server_stop: bool = False
@@ -104,6 +108,7 @@ class Config:
     upload_quota: int = 0  # bytes of all files of a root; 0: no quota
     upload_spare: int = 256 << 20  # bytes left free on the disk
     upload_keep: int = 48  # hours
+    max_watchers: int = 128  # event streams and watches of queues that stay open at once
     max_queued_jobs: int = 500  # of one caller and kind
     max_queued_jobs_of: tuple[tuple[str, int], ...] = ()  # user or role, jobs
     gpu_shares: tuple[tuple[str, float], ...] = ()  # user or role, weight in the match rule
@@ -119,6 +124,7 @@ class Config:
     log_json: bool = False
     mount_paths: tuple[str, ...] = VENDOR_MOUNTS
     models_dir: Path | None = None  # None: models/ in the data directory
+    cache_dir: Path | None = None  # None: .easel in the data directory
     checkpoint_dirs: tuple[Path, ...] = ()
     vae_dirs: tuple[Path, ...] = ()
     lora_dirs: tuple[Path, ...] = ()
@@ -156,6 +162,11 @@ class Config:
     def speaks_tls(self) -> bool:
         """Whether callers come by https, here or at the proxy that ``public_address`` names."""
         return self.tls_certfile is not None or self.public_address.startswith("https://")
+
+    @property
+    def cache_folder(self) -> Path:
+        """Where what can be computed anew of models is kept: ``--cache-dir``, else ``.easel``."""
+        return self.cache_dir or self.easel_dir
 
     @property
     def models_folder(self) -> Path:
@@ -289,7 +300,8 @@ def _convert_one(flag: Flag, text: str) -> Any:
         raise UnknownFlag(f"--{flag.name} takes {fits}, not {text!r}.") from None
     numeric = flag.kind in ("integer", "size")
     if numeric and not is_in_range(value, flag.least or 0, flag.most or None):
-        raise UnknownFlag(f"--{flag.name} takes {flag.least} to {flag.most}, not {value}.")
+        fits = f"{flag.least} to {flag.most}" if flag.most else f"{flag.least} or more"
+        raise UnknownFlag(f"--{flag.name} takes {fits}, not {value}.")
     if flag.choices and unknown_choices([value], flag.choices):
         raise UnknownFlag(f"--{flag.name} takes {', '.join(flag.choices)}, not {text!r}.")
     return value
@@ -303,6 +315,8 @@ def _derive_fields(values: dict[str, Any], environ: Mapping[str, str]) -> dict[s
         os.path.abspath(home / Path(values.get("data_dir", "data")).expanduser())
     )
     fields |= derive_credentials(values)
+    if "queue_url" in fields:
+        check_queue_url(fields["queue_url"])
     origins = values.get("cors_allow_origins", "")
     fields["cors_allow_origins"] = tuple(
         part.strip() for part in origins.split(",") if part.strip()

@@ -21,6 +21,7 @@ TOKEN_SCOPES = MappingProxyType(
 ONE_SECRET = MappingProxyType(
     {
         "token": "--token",
+        "queue_url": "--queue-url",
         "database_url": "--database-url",
         "oidc_client_secret": "--oidc-client-secret",
     }

@@ -30,8 +30,40 @@ class CannotUse(Exception):
 
 
 def open_store(config: "Config", log: logging.Logger | None = None) -> QueueStore:
-    """The queue of this data directory."""
-    return SqliteStore(config.easel_dir / QUEUE_FILE, max_entries=config.max_queue_entries, log=log)
+    """The queue: of ``--queue-url``, else the data directory's.
+
+    Raises :class:`CannotUse` for a server that cannot hold a queue; one that is not there is waited
+    for. ``OSError`` and ``sqlite3.Error`` are those of the file.
+    """
+    if config.queue_url is not None:
+        return open_queue_server(config, config.queue_url, log)
+    return SqliteStore(
+        config.easel_dir / QUEUE_FILE,
+        max_entries=config.max_queue_entries,
+        max_delivery=config.max_delivery,
+        log=log,
+    )
+
+
+def queue_file(config: "Config") -> Path | None:
+    """The file of the queue; None where a server holds it."""
+    return None if config.queue_url is not None else config.easel_dir / QUEUE_FILE
+
+
+def open_queue_server(config: "Config", address: Secret, log: logging.Logger | None) -> QueueStore:
+    """The queue in Redis or Valkey."""
+    from webapp.queues.redis.durability import ServerUnfit  # their client takes 0.1 s to import
+    from webapp.queues.redis.store import RedisStore
+
+    try:
+        return RedisStore(
+            address.reveal(),
+            max_entries=config.max_queue_entries,
+            max_delivery=config.max_delivery,
+            log=log,
+        )
+    except ServerUnfit as error:
+        raise CannotUse(str(error)) from error
 
 
 def styles_files(config: "Config") -> tuple[Path, ...]:

@@ -3,6 +3,9 @@
 import ipaddress
 import re
 
+from webapp.access.secret import Secret
+from webapp.queues.redis.address import BadAddress, check_address
+
 SERVICE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
 
@@ -36,6 +39,14 @@ def check_device(text: str) -> None:
         number = part.removeprefix("cuda:")
         if text not in ("auto", "cpu") and not (part.startswith("cuda:") and number.isdigit()):
             raise UnknownFlag(f"--device takes auto, cpu or cuda:N[,cuda:M], not {text!r}.")
+
+
+def check_queue_url(address: Secret) -> None:
+    """The address of a queue's server; it may hold a password, and is not told."""
+    try:
+        check_address(address.reveal())
+    except BadAddress as error:
+        raise UnknownFlag(f"--queue-url {error}.") from None
 
 
 def check_workers(least: int, most: int | None) -> None:

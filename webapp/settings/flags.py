@@ -28,6 +28,7 @@ class Flag:
     most: int | None = None
     choices: tuple[str, ...] = ()
     secret: bool = False  # its value opens something: never told, never in a child's arguments
+    for_workers: bool = False  # a secret that workers are handed, not the web process alone
 
     @property
     def is_supported(self) -> bool:
@@ -108,6 +109,16 @@ FLAGS: tuple[Flag, ...] = (
         most=4000,
     ),
     Flag(
+        "max-watchers",
+        "integer",
+        "max_watchers",
+        "Event streams and watches of queues that stay open at once, each in a thread, half of "
+        "them for one caller but the owner; beyond them 503. Default: 128.",
+        SERVER,
+        least=1,
+        most=4000,
+    ),
+    Flag(
         "max-queued-jobs",
         "integer",
         "max_queued_jobs",
@@ -115,6 +126,18 @@ FLAGS: tuple[Flag, ...] = (
         "the queue; beyond them 429. Default: 500.",
         SERVER,
         least=1,
+    ),
+    Flag(
+        "max-delivery",
+        "integer",
+        "max_delivery",
+        "How often a job is given to a worker, or an entry to a consumer, before it is given up: "
+        "none of them answered; 1: never again, 0: without end. The vendor's queue.max_delivery. "
+        "Default: 5.",
+        SERVER,
+        aliases=("queue.max_delivery",),
+        least=0,
+        most=1000,
     ),
     Flag(
         "max-queued-jobs-of",
@@ -187,10 +210,18 @@ FLAGS: tuple[Flag, ...] = (
         help="Never fetch pictures from addresses that requests name.",
     ),
     Flag(
+        "no-webhooks",
+        field="webhooks",
+        value=False,
+        section=SAFETY,
+        help="Never post to addresses that jobs name.",
+    ),
+    Flag(
         "allow-fetch-from",
         "texts",
         "allow_fetch_from",
-        "Fetch pictures from this network too (CIDR; repeats). Others must be public.",
+        "Fetch pictures from this network too, and post webhooks there (CIDR; repeats). Others "
+        "must be public.",
         SAFETY,
     ),
     Flag(
@@ -494,7 +525,27 @@ FLAGS: tuple[Flag, ...] = (
         SERVER,
         least=1 << 20,
     ),
+    Flag(
+        "queue-url",
+        "text",
+        "queue_url",
+        "The queue's server, Redis 7 or newer or Valkey: redis://[:PASSWORD@]HOST[:PORT][/N], "
+        "rediss:// for TLS, unix:///PATH. @FILE reads it from a file. Default: a file in the data "
+        "directory (docs/queue.md).",
+        SERVER,
+        secret=True,
+        for_workers=True,
+    ),
     Flag("device", "text", "device", "auto, cpu, or cuda:N[,cuda:M].", DEVICE),
+    Flag(
+        "cache-dir",
+        "path",
+        "cache_dir",
+        "Where hashes, facts and conversions of models are kept. Default: .easel in the data "
+        "directory; for a joined worker whose data directory is on a network file system, "
+        "easel/<id> in $XDG_CACHE_HOME or ~/.cache, as SQLite's log does not work there.",
+        PATHS,
+    ),
     Flag(
         "workers-min",
         "integer",
@@ -509,9 +560,10 @@ FLAGS: tuple[Flag, ...] = (
         "workers-max",
         "integer",
         "workers_max",
-        "Workers at most; beyond one a device, they share the devices. Default: one a device.",
+        "Workers at most; beyond one a device, they share the devices; 0: none here, others join "
+        "(docs/workers.md). Default: one a device.",
         DEVICE,
-        least=1,
+        least=0,
         most=64,
     ),
     Flag(

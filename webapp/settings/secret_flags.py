@@ -1,4 +1,4 @@
-"""Hands secret flags from the command line to the web process alone.
+"""Hands secret flags from the command line to the web process, and to workers what they need.
 
 The web process gets them through its standard input. No command line and no environment of a
 child holds one, so neither ``ps`` nor a plugin's own child processes show it; the command line
@@ -22,6 +22,7 @@ SECRETS_VARIABLE = "EASEL_SECRETS"
 
 STDIN = "stdin"
 SECRET = tuple(flag for flag in FLAGS if flag.secret)
+WORKER_SECRETS = tuple(flag for flag in SECRET if flag.for_workers)
 ARG_START = 45  # of /proc/self/stat's fields after the name: bounds of the arguments, then of the
 ENV_START = 47  # environment that the process was started with; addresses
 
@@ -31,9 +32,11 @@ def secret_option_names(flags: Iterable[Flag] = SECRET) -> frozenset[str]:
     return frozenset(f"--{name}" for flag in flags for name in (flag.name, *flag.aliases))
 
 
-def split_secrets(words: Sequence[str]) -> tuple[list[str], list[str]]:
+def split_secrets(
+    words: Sequence[str], flags: Iterable[Flag] = SECRET
+) -> tuple[list[str], list[str]]:
     """The words of a command line without its secret flags, and the words of these."""
-    known = secret_option_names()
+    known = secret_option_names(flags)
     plain: list[str] = []
     secret: list[str] = []
     rest = iter(words)
@@ -45,12 +48,17 @@ def split_secrets(words: Sequence[str]) -> tuple[list[str], list[str]]:
     return plain, secret
 
 
-def encode_secrets(words: Sequence[str], environ: Mapping[str, str]) -> bytes:
-    """The secret flags of all sources as JSON, for the standard input of a child process."""
-    line = split_secrets(shlex.split(environ.get(COMMAND_LINE, "")))[1] + split_secrets(words)[1]
+def encode_secrets(
+    words: Sequence[str], environ: Mapping[str, str], flags: Sequence[Flag] = SECRET
+) -> bytes:
+    """Secret flags of all sources as JSON, for the standard input of a child; b"" without any."""
+    typed = shlex.split(environ.get(COMMAND_LINE, ""))
+    line = split_secrets(typed, flags)[1] + split_secrets(words, flags)[1]
     variables = {
-        name: environ[name] for name in map(environment_variable, SECRET) if name in environ
+        name: environ[name] for name in map(environment_variable, flags) if name in environ
     }
+    if not line and not variables:
+        return b""
     return json.dumps({"words": line, "environment": variables}).encode("utf-8", "surrogatepass")
 
 

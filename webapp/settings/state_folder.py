@@ -9,7 +9,7 @@ from generator.atomic_file import UMASK_VARIABLE, put_aside
 from webapp.settings.config import UnknownFlag
 
 PRIVATE_UMASK = 0o077
-FOLDERS = frozenset({"bells", "converted", "installing", "plugins", "saved", "thumbnails"})
+FOLDERS = frozenset({"bells", "converted", "drawn", "installing", "plugins", "saved", "thumbnails"})
 """What in ``.easel`` has to be a folder."""
 
 FILES = frozenset({"ballast", "ended_logins", "token", "session.key"})

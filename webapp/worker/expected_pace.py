@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 
+from webapp.worker.hang_guard import HangGuard
 from webapp.worker.progress_mark import NO_LIMIT, ProgressMark
 
 LOADING_FACTOR = (
@@ -15,7 +16,7 @@ SMOOTHING = 0.2  # share that the last step has in what is usual
 
 
 class ExpectedPace:
-    """Reports each step to the supervisor, and learns how long steps take.
+    """Reports each step to the supervisor, or to a guard, and learns how long steps take.
 
     ``min_seconds`` is ``--worker-hang-seconds``: what is allowed between two steps at least; 0 is
     for ever. Large pictures get more, by this worker's usual time per megapixel.
@@ -23,7 +24,7 @@ class ExpectedPace:
 
     def __init__(
         self,
-        mark: ProgressMark | None,
+        mark: ProgressMark | HangGuard | None,
         min_seconds: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

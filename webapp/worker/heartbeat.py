@@ -36,10 +36,12 @@ class HeartbeatThread(threading.Thread):
         host: Host | None,
         leave: Callable[[str], None],
         log: logging.Logger,
+        look: Callable[[], None] = lambda: None,
     ) -> None:
         """A change of ``activity`` (cheap) makes a heartbeat due at once; ``current_state`` is it.
 
-        ``leave`` is called with the reason where the queue is lost; that ends the thread.
+        ``leave`` is called with the reason where the queue is lost; that ends the thread. ``look``
+        is called before each heartbeat.
         """
         super().__init__(name="heartbeat", daemon=True)
         self.store = store
@@ -48,6 +50,7 @@ class HeartbeatThread(threading.Thread):
         self.host = host
         self.leave = leave
         self.log = log
+        self.look = look
         self.queue_watch = QueueWatch(store)
         self._stopped = threading.Event()
         self._published_plugins: Mapping[str, object] | None = None  # as they were shown last
@@ -86,6 +89,7 @@ class HeartbeatThread(threading.Thread):
         """Say that the worker lives; why the queue is lost where it is."""
         if why := self.queue_watch.check():
             return why
+        self.look()
         self.store.record_heartbeat(self.current_state())
         if self.host:
             count_hook_seconds(self.store, self.host)

@@ -22,7 +22,7 @@ from webapp.files.output_files import PictureFiles
 from webapp.queues.job_codec import FileRules
 from webapp.worker.output_folder import OutputFolder
 from webapp.worker.picture_facts import naming_facts
-from webapp.worker.save_journal import SaveJournal
+from webapp.worker.save_journal import SavedFile, SaveJournal
 
 if TYPE_CHECKING:
     from webapp.queues.job_codec import QueuedGeneration, SaveOptions
@@ -146,7 +146,8 @@ class ImageWriter:
             ):
                 name = partial(folder.picture_path, saving.names, facts, suffix=suffix)
                 text = picture.infotext or infotexts(generation)[0]
-                url = self.save_numbered(folder, image, text, name)
+                replaces = folder.replaces(saving.names, facts)
+                url = self.save_numbered(folder, image, text, name, replaces=replaces)
                 urls += [] if suffix else [url]
         return urls
 
@@ -166,8 +167,9 @@ class ImageWriter:
         text: str | None,
         name: Callable[[str], Path],
         format: str | None = None,
+        replaces: bool = False,
     ) -> str:
-        """Save under the next free name of a folder; the file's address."""
+        """Save under the next free name of a folder, or in place of a file; its address."""
         ending = fitting_format(image, format or self.job.request.options.samples_format)
         rules = self.job.save.files if self.job.save else FileRules()
         data = encode_with_infotext(self.job.request, image, text, ending, rules.webp_lossless)
@@ -177,14 +179,32 @@ class ImageWriter:
             return path, folder.url(path)
 
         with folder.lock():
-            saved_file = self.journal.reserve(data, choose_name)
-            path = Path(saved_file.path)
-            self.write(path, data)
+            saved_file = self.write_named(data, choose_name, replaces=replaces)
+        path = Path(saved_file.path)
         for other, content in accompanying_files(
             self.job.request, rules, image, text, path, len(data)
         ):
             self.write(other, content)
         return saved_file.url
+
+    def write_named(
+        self, data: bytes, choose: Callable[[], tuple[Path, str]], *, replaces: bool
+    ) -> SavedFile:
+        """A file under the name that an earlier delivery used, else one of ``choose``.
+
+        That must be free, unless the caller wants what has it ``replaces``d.
+        """
+        while True:
+            saved_file = self.journal.reserve(data, choose)
+            path = Path(saved_file.path)
+            if replaces or not saved_file.is_new:
+                self.write(path, data)
+                return saved_file
+            check_free_space(self.job, self.files.data_dir, len(data))
+            if self.files.write_new(path, data):
+                self.written.append(path)
+                return saved_file
+            self.journal.withdraw()
 
     def write(self, path: Path, data: bytes) -> None:
         """One file, remembered for the case that a later one fails."""

@@ -36,7 +36,7 @@ from webapp.worker.embedding_jobs import EmbeddingEngine, create_embedding, trai
 from webapp.worker.expected_pace import ExpectedPace
 from webapp.worker.extras_responses import compose_extras
 from webapp.worker.image_writer import check_free_space, save_all
-from webapp.worker.lease_keeper import LeaseKeeper, LeaseLost
+from webapp.worker.lease_keeper import LeaseKeeper
 from webapp.worker.responses import compose_answer
 from webapp.worker.save_journal import SaveJournal
 
@@ -111,8 +111,7 @@ class JobHandlers:
             self.pace.begin(batch_megapixels(job.request))
             generation = self.engine.run(job.request, lease_keeper)
             self.pace.finish()
-            if lease_keeper.is_lost:
-                raise LeaseLost
+            lease_keeper.confirm(self.pace.finish)
             journal = SaveJournal.for_job(self.data_dir / STATE_FOLDER, lease.frame.id)
             output_filter = self.make_output_filter(job.request.user_name)
             saved = save_all(job, generation, self.data_dir, datetime.now(), journal, output_filter)
@@ -127,8 +126,7 @@ class JobHandlers:
         with self.keep_lease(lease, Snapshot()) as lease_keeper:
             lease_keeper(Progress("extras", 0, 1, 0, 1), None)
             extras = self.engine.enlarge(job.request)
-            if lease_keeper.is_lost:
-                raise LeaseLost
+            lease_keeper.confirm(self.pace.finish)
         return compose_extras(job, extras)
 
     def detect_maps(self, lease: Lease) -> Answer:

@@ -21,7 +21,7 @@ from generator.request import Progress, Snapshot, Stop
 from webapp.queues.contracts.progress import ProgressBoard
 from webapp.queues.contracts.queue import Queue
 from webapp.queues.contracts.stop_requests import StopRequests
-from webapp.queues.errors import QueueError
+from webapp.queues.errors import QueueError, StoreUnavailable
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from webapp.queues.contracts.frame import Lease
 
 RENEWAL_SECONDS = 1.0  # seconds between renewals when nothing happens
+CONFIRM_SECONDS = 0.1  # seconds between looks at whether the queue answers again
 MIN_REPORT_SECONDS = 0.05  # shortest time between two reports of progress
 
 
@@ -73,6 +74,7 @@ class LeaseKeeper:
         self._preview: Image | None = None
         self._stop = Stop.NO
         self._last_error = ""
+        self._cut_off = False  # the store did not answer the last renewal
         self.skipped = False  # whether a batch was cut short
         report = partial(copy_context().run, self._report)  # its lines are of the same job
         self._thread = threading.Thread(target=report, name="lease-keeper", daemon=True)
@@ -109,10 +111,19 @@ class LeaseKeeper:
         self._changed.set()
         return stop
 
-    @property
-    def is_lost(self) -> bool:
-        """True once the lease is known to be lost."""
-        return self._lost.is_set()
+    def confirm(self, beat: Callable[[], None] = lambda: None) -> None:
+        """See that the lease is ours before anything is saved. Raises LeaseLost, Abandoned.
+
+        Where the queue's server does not answer, this waits until it does: another worker may have
+        the job by now, or, where nobody could reach it, none. ``beat`` is called meanwhile: waiting
+        is no hang.
+        """
+        while self._cut_off and not self._lost.is_set():
+            if self.abandoned.wait(CONFIRM_SECONDS):
+                raise Abandoned
+            beat()
+        if self._lost.is_set():
+            raise LeaseLost
 
     def _is_preview_due(self, progress: Progress) -> bool:
         """Each n-th step; never the first, which shows noise."""
@@ -140,6 +151,8 @@ class LeaseKeeper:
         try:
             act()
         except Exception as error:
+            if act == self._renew:
+                self._cut_off = isinstance(error, StoreUnavailable)
             if str(error) != self._last_error:  # once, not at each step
                 self._last_error = str(error)
                 expected = isinstance(error, sqlite3.Error | QueueError | OSError)
@@ -149,8 +162,11 @@ class LeaseKeeper:
                 )  # fmt: skip
 
     def _renew(self) -> None:
-        if not self._ended.is_set() and not self.store.renew(self.lease):
+        if self._ended.is_set():
+            return
+        if not self.store.renew(self.lease):
             self._lost.set()
+        self._cut_off = False
 
     def _publish(self) -> None:
         with self._lock:

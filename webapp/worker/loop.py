@@ -29,10 +29,12 @@ from webapp.queues import job_codec
 from webapp.queues.contracts.frame import Answer, Lease
 from webapp.queues.contracts.heartbeats import WorkerState
 from webapp.queues.contracts.queue_store import QueueStore
-from webapp.queues.contracts.worker_commands import LOAD, PLUGINS, UNLOAD
-from webapp.queues.errors import QueueError
+from webapp.queues.contracts.worker_commands import DRAIN, LOAD, PLUGINS, UNLOAD
+from webapp.queues.drawn_pictures import DrawnPictures
+from webapp.queues.errors import QueueError, StoreUnavailable
 from webapp.queues.worker_id import WorkerId
 from webapp.requests.eas import EasStatus
+from webapp.version import VERSION
 from webapp.worker.expected_pace import ExpectedPace
 from webapp.worker.heartbeat import HeartbeatThread, process_memory
 from webapp.worker.job_handlers import (
@@ -41,6 +43,7 @@ from webapp.worker.job_handlers import (
     WorkerEngine,
 )
 from webapp.worker.lease_keeper import Abandoned, LeaseKeeper, LeaseLost
+from webapp.worker.picture_keeper import PictureKeeper
 from webapp.worker.prefetcher import Prefetcher, ReadAhead
 from webapp.worker.responses import compose_failure
 from webapp.worker.save_journal import SaveJournal, delete_old_journals
@@ -57,7 +60,8 @@ class WorkerSettings:
 
     ``warm_up`` is drawn once when there is nothing to do. ``measure`` gives bytes of memory by
     name. ``catch_up`` looks at the models again where those of that version are not known here.
-    ``read_ahead`` brings a checkpoint from the disk near while a job runs.
+    ``read_ahead`` brings a checkpoint from the disk near while a job runs. ``joined``: no
+    supervisor started it; ``reason_to_leave`` says why it no longer fits its service.
     """
 
     data_dir: Path
@@ -66,6 +70,9 @@ class WorkerSettings:
     measure: Callable[[], Mapping[str, int]] = process_memory
     catch_up: Callable[[str], None] = lambda _: None
     read_ahead: ReadAhead | None = None
+    models_folder: str = ""
+    joined: bool = False
+    reason_to_leave: Callable[[], str] = lambda: ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +106,7 @@ class Worker:
         self.warm_up = settings.warm_up
         self.state = "idle"
         self.lease: Lease | None = None
+        self.drawn_pictures = DrawnPictures(settings.data_dir / STATE_FOLDER)
         self.shutdown = Shutdown(lambda: bool(self.lease), self.release_running)
         self.pause: Callable[[float], object] = self.shutdown.draining.wait
         """Waits for so many seconds, or less when the worker is told to end."""
@@ -115,6 +123,7 @@ class Worker:
             self.plugins.host,
             self.leave_lost_queue,
             self.log,
+            self.look_for_an_end,
         )
         heartbeat.start()
         prefetcher = self.start_prefetcher()
@@ -130,7 +139,32 @@ class Worker:
                 prefetcher.stop()
             if self.plugins.host:
                 self.plugins.host.stop()
+            self.leave_list()
         return self.shutdown.exit_code
+
+    def leave_list(self) -> None:
+        """Be shown no longer; whatever is still leased to this worker goes to the next."""
+        try:
+            self.store.release_worker(self.id, "ended")
+        except (QueueError, sqlite3.Error) as error:
+            self.log.warning("the worker is shown until its last heartbeat is old: %s", error)
+
+    def look_for_an_end(self) -> None:
+        """End after the running job where somebody asked for it, or the service is another now."""
+        if self.shutdown.draining.is_set():
+            return
+        command = self.store.pending_command(self.id)
+        if command is not None and command.verb == DRAIN:
+            self.drain()
+            self.store.complete_command(self.id, command)
+        elif why := self.settings.reason_to_leave():
+            self.log.error("%s The worker ends after its job.", why)
+            self.shutdown.end_after_job(os.EX_TEMPFAIL)
+
+    def drain(self) -> None:
+        """Take no more jobs, and end when the running one is answered."""
+        self.log.info("asked to drain: the worker ends after its job")
+        self.shutdown.end_after_job(os.EX_OK)
 
     def start_prefetcher(self) -> Prefetcher | None:
         """Start reading checkpoints of waiting jobs ahead, where the settings tell how."""
@@ -150,6 +184,8 @@ class Worker:
         """Carry out the pending command and run one job, if there are any."""
         self.pace.rest()
         self.run_command()
+        if self.shutdown.draining.is_set():
+            return
         lease = self.store.take(self.id, self.engine.loaded_checkpoints, self._take_timeout())
         if lease is not None:
             self.serve(lease)
@@ -179,7 +215,9 @@ class Worker:
         command = self.store.pending_command(self.id)
         if command is None:
             return
-        if command.verb == UNLOAD:
+        if command.verb == DRAIN:
+            self.drain()
+        elif command.verb == UNLOAD:
             self.warm_up = None
             self.engine.unload()
             self.log.info("the weights were dropped")
@@ -234,10 +272,11 @@ class Worker:
             self.log.error("job %s: not given back, its lease runs out: %s", lease.frame.id, error)
 
     def release_running(self) -> None:
-        """Give the running job back, if there is one."""
+        """Give the running job back, if there is one, and be shown no longer."""
         lease = self.lease
         if lease is not None:
             self.release(lease)
+        self.leave_list()
 
     def log_times(self, lease: Lease, waited: float, worked: float, stored: float) -> None:
         """``--time-log``: where a job's time went, in seconds."""
@@ -285,8 +324,10 @@ class Worker:
 
     def keep_lease(self, lease: Lease, options: Snapshot) -> LeaseKeeper:
         """A context that keeps the lease alive, publishes progress and checks for stop requests."""
-        abandoned, step = self.shutdown.abandoned, self.pace.step
-        return LeaseKeeper(self.store, lease, options, self.log, abandoned, step)
+        terms = (self.store, lease, options, self.log, self.shutdown.abandoned, self.pace.step)
+        if job_codec.PICTURES_TAG in lease.frame.tags:
+            return PictureKeeper(self.drawn_pictures, *terms)
+        return LeaseKeeper(*terms)
 
     def log_failure(self, lease: Lease, error: Exception) -> None:
         """Log a failed job by its id: a sentence for what was foreseen, a traceback for a bug."""
@@ -319,7 +360,8 @@ class Worker:
                 break
             except (QueueError, sqlite3.Error) as error:
                 self.log.error("job %s: the answer was not stored: %s", lease.frame.id, error)
-                answer = error_answer(error)  # a short text may still fit where pictures did not
+                if not isinstance(error, StoreUnavailable):  # that one will be there again
+                    answer = error_answer(error)  # may still fit where pictures did not
             if self.shutdown.draining.is_set():
                 raise Abandoned  # it is drawn again after the next start
             self.pace.rest()
@@ -389,9 +431,13 @@ class Worker:
             id=self.id,
             state="draining" if self.shutdown.draining.is_set() else self.state,
             checkpoint=next(iter(self.engine.loaded_checkpoints), ""),
+            also_loaded=tuple(self.engine.loaded_checkpoints[1:]),
             job=lease.frame.id if lease else "",
             seen_at=time.time(),
             memory=self.settings.measure(),
+            version=VERSION,
+            models_folder=self.settings.models_folder,
+            joined=self.settings.joined,
         )
 
 

@@ -26,19 +26,40 @@ from webapp.plugins.model_registry import converted_folder, registry_of
 from webapp.plugins.plugin_factory import create_host, read_choice
 from webapp.process_tree import COLD_START_VARIABLE, die_with_supervisor
 from webapp.queues.contracts.heartbeats import WorkerState
+from webapp.queues.contracts.queue_store import QueueStore
+from webapp.queues.dead_workers import release_dead_workers
 from webapp.queues.errors import QueueError
 from webapp.queues.worker_id import WorkerId
-from webapp.settings.config import Config, parse
-from webapp.settings.data_dir import open_store, styles_files
+from webapp.settings.config import Config, parse_with_secrets
+from webapp.settings.data_dir import CannotUse, open_store, queue_file, styles_files
+from webapp.settings.devices import DeviceMissing, check_devices, resolve_devices
 from webapp.settings.option_store import options_of
+from webapp.settings.secret_flags import overwrite_secrets, remove_secrets
+from webapp.version import VERSION
 from webapp.worker.expected_pace import ExpectedPace
+from webapp.worker.hang_guard import HangGuard
 from webapp.worker.heartbeat import process_memory
+from webapp.worker.joining import (
+    CannotJoin,
+    Membership,
+    check_queue,
+    is_joining,
+    join_folder,
+)
 from webapp.worker.loop import Worker, WorkerPlugins, WorkerSettings
 from webapp.worker.progress_mark import inherit_mark
 from webapp.worker.warm_up import warm_up_request
 
 if TYPE_CHECKING:
     from generator.engine import Engine
+
+HELP = """easel worker --data-dir DIR [--queue-url URL] [--device cuda:N] [flags]
+
+One more worker for a running service, on its machine or another that mounts its data
+directory (docs/workers.md). Of the flags (docs/flags.md) it takes those of its device, of
+folders of models, --cache-dir, --watch, --log-json and --time-log; what callers get is as the
+service's own flags say.
+"""
 MEMORY_POOLS = (
     ("active", "_bytes"),
     ("allocated", "_bytes"),
@@ -125,22 +146,82 @@ def initial_warm_up(
     return warm_up_request(selected_checkpoint(config, registry))
 
 
+def open_queue(
+    config: Config, joins: bool, log: logging.Logger
+) -> tuple[Config, QueueStore, Membership | None]:
+    """The queue of a worker, and the configuration that it works by.
+
+    ``joins``: no supervisor has checked for it what it was started with. Raises ``CannotJoin``.
+    """
+    if not joins:
+        return config, open_store(config, log), None
+    joining = join_folder(config, queue_file(config))
+    store = open_store(joining.config, log)
+    try:
+        check_queue(store, joining.facts, time.time())
+    except BaseException:
+        store.close()
+        raise
+    release_dead_workers(store, log)
+    return joining.config, store, Membership(store, joining.facts)
+
+
+def device_of(config: Config, log: logging.Logger) -> str:
+    """The one device of this process. Raises ``CannotJoin``, ``DeviceMissing``.
+
+    A supervisor names it; ``auto`` is the first that is there.
+    """
+    devices = resolve_devices(config.device)
+    check_devices(devices)
+    if len(devices) > 1 and config.device != "auto":
+        raise CannotJoin(
+            f"A worker has one device, not {config.device}: start one worker for each of them."
+        )
+    if len(devices) > 1:
+        log.info("this worker has %s; start others for %s", devices[0], ", ".join(devices[1:]))
+    return devices[0]
+
+
 def main(words: Sequence[str]) -> int:
     """``easel worker --device cpu``: work until a signal; the exit code."""
     die_with_supervisor()
-    config = parse(words)
+    if {"--help", "-h"} & set(words):
+        print(HELP, end="")
+        return 0
+    config = parse_with_secrets(words)
+    overwrite_secrets(words, os.environ)  # of one that was started by hand
+    remove_secrets(os.environ)
     log = start_log(config.log_json).getChild("worker")
-    device = "cpu" if config.device == "auto" else config.device
-    if device == "cpu":
-        os.nice(CPU_NICENESS)
+    joins = is_joining()
     try:
-        store = open_store(config, log)
-    except (OSError, sqlite3.Error) as error:
+        device = device_of(config, log)
+        if device == "cpu":
+            os.nice(CPU_NICENESS)
+        config, store, membership = open_queue(config, joins, log)
+    except (CannotJoin, DeviceMissing) as error:
+        log.error("%s", error)
+        return 1
+    except (CannotUse, QueueError, OSError, sqlite3.Error) as error:
         log.error("The queue of %s cannot be opened: %s", config.data_dir, error)
         return 1
-    worker_id = WorkerId.of_process(device)
+    code = work(config, device, store, membership, log)
+    store.close()
+    logging.shutdown()
+    os._exit(code)  # everything is stored; taking torch apart in order would take seconds
+
+
+def work(
+    config: Config,
+    device: str,
+    store: QueueStore,
+    membership: Membership | None,
+    log: logging.Logger,
+) -> int:
+    """Load plugins and engine and work until a signal; the exit code."""
+    worker_id, joined = WorkerId.of_process(device), membership is not None
+    state = WorkerState(worker_id, "starting", "", "", time.time(), version=VERSION, joined=joined)
     try:
-        store.record_heartbeat(WorkerState(worker_id, "starting", "", "", time.time()))
+        store.record_heartbeat(state)
     except (QueueError, sqlite3.Error) as error:
         log.warning("no heartbeat: %s", error)
     registry = registry_of(config)
@@ -158,17 +239,17 @@ def main(words: Sequence[str]) -> int:
         read_ahead=lambda name, is_cancelled: read_ahead(
             registry.find_checkpoint(name), ram_headroom_of(memory_limits(config)), is_cancelled
         ),
+        models_folder=str(config.models_folder),
+        joined=joined,
+        reason_to_leave=membership.reason_to_leave if membership else lambda: "",
     )
     plugins = WorkerPlugins(
         host, lambda: read_choice(config, options.get(), options.enabled_plugins())
     )
-    pace = ExpectedPace(inherit_mark(), config.worker_hang_seconds)
+    pace = ExpectedPace(HangGuard() if joined else inherit_mark(), config.worker_hang_seconds)
     worker = Worker(worker_id, store, engine, settings, plugins, pace, log)
     worker.shutdown.listen_to_signals()
     # Each job tells which models its caller knew. Watching finds them before, so that no job has to
     # wait until all folders have been looked at again.
     Watcher(registry.folders.all(), config.watch, lambda _: registry.refresh()).start()
-    code = worker.run()
-    store.close()
-    logging.shutdown()
-    os._exit(code)  # everything is stored; taking torch apart in order would take seconds
+    return worker.run()

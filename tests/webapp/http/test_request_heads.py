@@ -32,6 +32,9 @@ from webapp.http.waiting_limit import WaitingLimit
         ("Content-Length: -5\r\n", None, False),
         ("Transfer-Encoding: gzip, chunked\r\n", None, False),
         ("X-Content-Length: 12\r\n", 0, False),
+        ("Connection: Upgrade\r\nUpgrade: WebSocket\r\n", 0, False),
+        ("Upgrade: websocket\r\nContent-Length: 12\r\n", 12, False),
+        ("Upgrade: h2c\r\n", None, False),
     ],
 )
 def test_heads_tell_their_bodies(lines: str, body: int | None, chunked: bool) -> None:

@@ -1,7 +1,7 @@
 """A WebSocket client for tests: one connection, binary messages."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import TracebackType
 
 from wsproto import ConnectionType, WSConnection
@@ -20,11 +20,11 @@ from tests.wait import TIMEOUT
 
 
 class Refused(Exception):
-    """The handshake was refused; status and body."""
+    """The handshake was refused; status, body, and headers by their names in small letters."""
 
-    def __init__(self, status: int, body: str) -> None:
+    def __init__(self, status: int, body: str, headers: Mapping[str, str]) -> None:
         super().__init__(f"{status}: {body}")
-        self.status, self.body = status, body
+        self.status, self.body, self.headers = status, body, headers
 
 
 class WebSocketClient:
@@ -37,17 +37,18 @@ class WebSocketClient:
         self.events = self._events()
         request = Request(host=f"127.0.0.1:{port}", target=target, extra_headers=extra)
         self.socket.sendall(self.protocol.send(request))
-        status, body = 0, b""
+        status, body, told = 0, b"", {}
         for event in self.events:
             if isinstance(event, AcceptConnection):
                 return
             if isinstance(event, RejectConnection):
                 status = event.status_code
+                told = {name.decode(): value.decode() for name, value in event.headers}
             elif isinstance(event, RejectData):
                 body += event.data
                 if event.body_finished:
-                    raise Refused(status, body.decode())
-        raise Refused(status, body.decode())
+                    raise Refused(status, body.decode(), told)
+        raise Refused(status, body.decode(), told)
 
     def __enter__(self) -> "WebSocketClient":
         return self

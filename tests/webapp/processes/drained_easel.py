@@ -11,7 +11,7 @@ from webapp.process_tree import die_with_supervisor
 from webapp.processes.supervisor import run
 from webapp.processes.web_server import main as web
 from webapp.queues.worker_id import WorkerId
-from webapp.settings.config import parse
+from webapp.settings.config import parse, parse_with_secrets
 from webapp.settings.data_dir import open_store
 from webapp.worker.loop import Worker, WorkerSettings
 
@@ -19,7 +19,7 @@ from webapp.worker.loop import Worker, WorkerSettings
 def work(words: list[str]) -> int:
     """The real loop around the fake engine."""
     die_with_supervisor()
-    config = parse(words)
+    config = parse_with_secrets(words)
     store = open_store(config)
     name = WorkerId.of_process("cpu")
     log = start_log(config.log_json).getChild("worker")

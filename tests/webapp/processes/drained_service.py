@@ -21,13 +21,14 @@ PROGRAM = Path(__file__).with_name("drained_easel.py")
 class DrainedService:
     """One start of a service."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, *more: str) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.output = data_dir.with_suffix(".log")
         flags = ["--data-dir", str(data_dir), "--port", str(self.port), "--no-default-checkpoint",
-                 "--watch", "off", "--log-json", "--time-log", "--device", "cpu"]  # fmt: skip
+                 "--watch", "off", "--log-json", "--time-log", "--device", "cpu",
+                 *more]  # fmt: skip
         with self.output.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, str(PROGRAM), "serve", *flags],
@@ -36,9 +37,9 @@ class DrainedService:
                 stderr=log,
                 process_group=0,
             )
-        self.store = SqliteStore(data_dir / ".easel" / "queue.db")
         self.pool = ThreadPoolExecutor(4)
         wait_until(lambda: self.ask("/readyz")[0] == 200)
+        self.store = SqliteStore(data_dir / ".easel" / "queue.db")
 
     def ask(self, path: str, body: Any = None) -> tuple[int, dict[str, str], Any]:
         """Status, headers and JSON; 0 where nobody answers."""

@@ -75,7 +75,14 @@ def test_a_worker_that_is_started_again_begins_to_be_idle_anew() -> None:
 
 @pytest.mark.parametrize(
     ("least", "most", "expected"),
-    [(None, None, (2, 2)), (0, None, (0, 2)), (3, None, (3, 3)), (None, 1, (1, 1)), (1, 4, (1, 4))],
+    [
+        (None, None, (2, 2)),
+        (0, None, (0, 2)),
+        (3, None, (3, 3)),
+        (None, 1, (1, 1)),
+        (1, 4, (1, 4)),
+        (None, 0, (0, 0)),
+    ],
 )
 def test_what_flags_leave_open_follows_the_devices(
     least: int | None, most: int | None, expected: tuple[int, int]
@@ -89,6 +96,7 @@ def test_workers_beyond_one_a_device_share_the_devices() -> None:
     spread = spread_over_devices(("cuda:0", "cuda:1"), 3)
     assert spread == [("cuda:0", "cuda:0"), ("cuda:1", "cuda:1"), ("cuda:0 (2)", "cuda:0")]
     assert spread_over_devices(("cuda:0", "cuda:1"), 1) == [("cuda:0", "cuda:0")]
+    assert spread_over_devices(("cuda:0", "cuda:1"), 0) == []  # others join
 
 
 def test_more_workers_at_least_than_at_most_are_refused() -> None:

@@ -1,11 +1,7 @@
-"""What every engine of entry queues promises; see ``webapp/queues/contracts/entries.py``.
+"""What every engine of entry queues promises; see ``webapp/queues/contracts/entries.py``."""
 
-An engine is a name in ``ENGINES`` and a function that opens its store in a folder, with a clock.
-"""
-
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,25 +25,21 @@ from webapp.queues.contracts.entries import (
 )
 from webapp.queues.contracts.frame import Answer, Frame
 from webapp.queues.contracts.queue_store import QueueStore
-from webapp.queues.sqlite.store import SqliteStore
 from webapp.queues.worker_id import WorkerId
 
 MAX_ENTRIES, MAX_DELIVERY = 40, 3
-ENGINES: Mapping[str, Callable[..., QueueStore]] = {
-    "sqlite": lambda folder, **options: SqliteStore(folder / "queue.db", **options)
-}
 AUTO, MANUAL = WatchTerms(auto_commit=True), WatchTerms(window=2)
 LONG = 60.0  # seconds: longer than any consumer is waited for
 
 
-@pytest.fixture(params=sorted(ENGINES))
-def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., QueueStore]]:
+@pytest.fixture
+def make(open_store: Callable[..., QueueStore]) -> Iterator[Callable[..., QueueStore]]:
     """Opens the one store of this test, as often as it likes."""
     opened: list[QueueStore] = []
 
     def open_it(**options: Any) -> QueueStore:
         limits = {"max_entries": MAX_ENTRIES, "max_delivery": MAX_DELIVERY}
-        opened.append(ENGINES[request.param](tmp_path, **limits, **options))
+        opened.append(open_store(**limits, **options))
         return opened[-1]
 
     yield open_it

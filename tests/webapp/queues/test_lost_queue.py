@@ -123,6 +123,7 @@ def request_json(web: WebProcess, path: str, body: object = None) -> tuple[int, 
 
 def test_whoever_waits_is_told_and_the_web_process_starts_anew(web: WebProcess) -> None:
     before = web.serving.pid
+    assert (web.data_dir / ".easel" / "jobs.db").exists()  # not made while the folder is removed
     store = SqliteStore(web.data_dir / ".easel" / "queue.db")
     with ThreadPoolExecutor(1) as pool:
         drawn = pool.submit(request_json, web, "/sdapi/v1/txt2img", {"prompt": "house", "steps": 1})

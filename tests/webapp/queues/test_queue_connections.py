@@ -18,7 +18,7 @@ import pytest
 from tests.wait import POLL_SECONDS, TIMEOUT, result_of, wait_until
 from tests.webapp.web_process import WebProcess, web_process
 from webapp.queues.contracts.frame import Answer, Frame
-from webapp.queues.errors import QueueDamaged
+from webapp.queues.errors import QueueBusy, QueueDamaged
 from webapp.queues.sqlite import queue
 from webapp.queues.sqlite.frame_rows import insert_frame
 from webapp.queues.sqlite.reader_pool import MAX_READERS
@@ -223,7 +223,7 @@ def test_who_waits_too_long_for_other_writers_is_told(
     monkeypatch.setattr("webapp.queues.sqlite.database.BUSY_SECONDS", 0.05)
     with ThreadPoolExecutor(1) as pool, store.database.write_transaction():
         putting = pool.submit(store.put, Frame("b", "generate", b""))
-        with pytest.raises(sqlite3.OperationalError, match="locked"):
+        with pytest.raises(QueueBusy, match="nothing was stored"):
             result_of(putting)
     assert store.put(Frame("b", "generate", b"")) == 3
 

@@ -6,11 +6,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -22,25 +20,11 @@ from webapp.queues.contracts.heartbeats import WorkerState
 from webapp.queues.contracts.queue import OwnerDepth
 from webapp.queues.contracts.queue_store import QueueStore
 from webapp.queues.contracts.worker_commands import WorkerCommand
-from webapp.queues.sqlite.store import SqliteStore
+from webapp.queues.redis import notifier as redis_notifier
 from webapp.queues.worker_id import WorkerId
 
 Make = Callable[..., QueueStore]
 OK = Answer(200, b"drawn")
-
-
-@pytest.fixture(params=[SqliteStore])
-def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
-    """Opens the one store of this test, as often as it likes."""
-    opened: list[QueueStore] = []
-
-    def open_it(**options: Any) -> QueueStore:
-        opened.append(request.param(tmp_path / ".easel" / "queue.db", **options))
-        return opened[-1]
-
-    yield open_it
-    for store in opened:
-        store.close()
 
 
 @pytest.fixture
@@ -156,11 +140,12 @@ def test_waiting_in_vain_ends(store: QueueStore) -> None:
 def test_a_waiting_worker_wakes_for_a_frame(
     store: QueueStore, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(notifier, "POLL_SECONDS", TIMEOUT)  # the bell wakes it, or nobody
+    for module in (notifier, redis_notifier):  # the bell wakes it, or nobody
+        monkeypatch.setattr(module, "POLL_SECONDS", TIMEOUT)
     other = make()
     with ThreadPoolExecutor(1) as pool:
         taking = pool.submit(other.take, WorkerId("cpu"), [], TIMEOUT)
-        wait_until(lambda: other.notifier._subscribers)
+        wait_until(lambda: other.notifier.subscribers)
         store.put(frame("a"))
         lease = result_of(taking)
     assert lease is not None
@@ -291,7 +276,10 @@ def test_age_overrides_priority_and_affinity_once_in_a_while(make: Make) -> None
 def look_for_seconds(
     store: QueueStore, clock: Clock, seconds: float, worker: str = "other"
 ) -> None:
-    """Time passes for somebody who looks twice a second and finds nothing."""
+    """Time passes for somebody who looks twice a second and finds nothing.
+
+    Leases of tests end between two looks: Redis knows their ages to a millisecond or two only.
+    """
     for _ in range(round(2 * seconds)):
         assert store.take(WorkerId(worker), [], 0) is None
         clock.skip(0.5)
@@ -299,7 +287,7 @@ def look_for_seconds(
 
 def test_a_lease_that_ran_out_is_taken_again(make: Make) -> None:
     clock = Clock()
-    store = make(lease_seconds=4, clock=clock)
+    store = make(lease_seconds=4.25, clock=clock)
     store.put(frame("a"))
     lost = take(store)
     look_for_seconds(store, clock, 4.5)
@@ -419,12 +407,22 @@ def test_the_answer_of_a_deadly_frame_tells_how_workers_ended(make: Make) -> Non
     store.release_worker(WorkerId("w"), "was killed by SIGSEGV")
     answer = store.wait("a", 0)
     assert answer is not None
+    assert b"lost once" in answer.body
     assert b"The last one was killed by SIGSEGV." in answer.body
+
+
+def test_without_a_limit_no_frame_is_given_up(make: Make) -> None:
+    store = make(max_delivery=0)
+    store.put(frame("a"))
+    for delivery in range(1, 8):
+        assert take(store, worker="w").frame.deliveries == delivery
+        store.release_worker(WorkerId("w"))
+    assert store.is_queued("a")
 
 
 def test_expired_leases_count_as_deliveries(make: Make) -> None:
     clock = Clock()
-    store = make(max_delivery=2, lease_seconds=2, clock=clock)
+    store = make(max_delivery=2, lease_seconds=2.25, clock=clock)
     store.put(frame("a"))
     for _ in range(2):
         take(store)
@@ -498,15 +496,41 @@ def test_skip_is_read_once_interrupt_stays(store: QueueStore, make: Make) -> Non
 def test_workers_are_those_seen_lately(store: QueueStore, make: Make) -> None:
     now = time.time()
     fresh = WorkerState(
-        WorkerId.parse("cpu@x:1"), "idle", "sd [0123456789]", "", now + TIMEOUT, {"rss": 5}
+        WorkerId.parse("cpu@x:1"),
+        "idle",
+        "sd [0123456789]",
+        "",
+        now + TIMEOUT,
+        {"rss": 5},
+        ("xl [abcdef0123]",),
     )
     stale = WorkerState(WorkerId.parse("cpu@x:2"), "idle", "", "", now - 16)
     store.record_heartbeat(fresh)
     store.record_heartbeat(stale)
-    assert make().workers() == [fresh]
+    assert shown(make()) == timeless(fresh)
     moved = WorkerState(WorkerId.parse("cpu@x:1"), "working", "", "a", now)
     store.record_heartbeat(moved)
-    assert make().workers() == [moved]
+    assert shown(make()) == timeless(moved)
+    far = WorkerState(
+        WorkerId("cuda:0", "far", 1, "0123456789ab"), "idle", "a", "", now, {}, ("b", "c"),
+        version="1.2", models_folder="/mnt/models", joined=True,
+    )  # fmt: skip
+    store.record_heartbeat(far)
+    assert shown(make()) == timeless(moved, far)
+    store.release_worker(far.id)
+    assert shown(make()) == timeless(moved)
+
+
+def timeless(*workers: WorkerState) -> list[WorkerState]:
+    """Workers without when they were seen: a server tells that by its own clock."""
+    return [replace(each, seen_at=0.0) for each in workers]
+
+
+def shown(store: QueueStore) -> list[WorkerState]:
+    """The workers that a store shows, each seen lately, or a little ahead."""
+    workers = store.workers()
+    assert all(abs(each.seen_at - time.time()) < 2 * TIMEOUT for each in workers)
+    return timeless(*workers)
 
 
 # -- many at once, and sudden death ---------------------------------------------------------------
@@ -560,19 +584,15 @@ def test_many_threads_lose_nothing(make: Make) -> None:
     assert front.list_frames() == []
 
 
-def test_kill_9_between_take_and_answer(make: Make, tmp_path: Path) -> None:
+def test_kill_9_between_take_and_answer(make: Make, opening: str) -> None:
     """A frame put before, and a lease taken in, a process that is killed are both kept."""
     store = make(lease_seconds=0.5)
     code = f"""
-import sys, time
-from dataclasses import replace
-from pathlib import Path
+import time
 from webapp.queues.contracts.frame import Frame
-from webapp.queues.contracts.queue import OwnerDepth
-from webapp.queues.contracts.queue_store import QueueStore
-from webapp.queues.sqlite.store import SqliteStore
 from webapp.queues.worker_id import WorkerId
-store = SqliteStore(Path({str(tmp_path / ".easel" / "queue.db")!r}), lease_seconds=0.5)
+{opening}
+store = open_store(lease_seconds=0.5)
 store.put(Frame("a", "generate", b"x" * 100_000))
 assert store.take(WorkerId("doomed"), [], 1)
 print("taken", flush=True)

@@ -4,11 +4,15 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from tests.queue_server import QueueServer
 from webapp.queues.contracts.frame import Answer, Frame, Lease
+from webapp.queues.contracts.queue_store import QueueStore
+from webapp.queues.redis.store import RedisStore
 from webapp.queues.sqlite.store import SqliteStore
 from webapp.queues.worker_id import WorkerId
 
@@ -23,14 +27,18 @@ class Model(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(prefix="easel-model-"))
-        self.store = SqliteStore(self.folder / "queue.db", max_delivery=MAX_DELIVERY)
+        self.store = self.open_store()
         self.waiting: dict[str, int] = {}  # id: deliveries so far
         self.held: dict[str, Lease] = {}
         self.old: list[Lease] = []  # leases that are over
         self.answered: dict[str, int] = {}  # id: status
 
+    def open_store(self) -> QueueStore:
+        """An empty store."""
+        return SqliteStore(self.folder / "queue.db", max_delivery=MAX_DELIVERY)
+
     def teardown(self) -> None:
-        """Remove the file."""
+        """Close it, and remove its file."""
         self.store.close()
         shutil.rmtree(self.folder)
 
@@ -112,5 +120,24 @@ class Model(RuleBasedStateMachine):
             assert (answer and answer.status) == self.answered.get(name)
 
 
+class RedisModel(Model):
+    """The same of the other engine."""
+
+    server: QueueServer
+
+    def open_store(self) -> QueueStore:
+        """A store in an empty server."""
+        self.server.flush()
+        return RedisStore(self.server.address, max_delivery=MAX_DELIVERY)
+
+
+@pytest.fixture(scope="module")
+def server_of_model(queue_server: QueueServer) -> None:
+    """Tells the model where the server is."""
+    RedisModel.server = queue_server
+
+
 Model.TestCase.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
 TestModel = Model.TestCase
+RedisModel.TestCase.settings = Model.TestCase.settings
+TestRedisModel = pytest.mark.usefixtures("server_of_model")(RedisModel.TestCase)

@@ -244,16 +244,16 @@ def test_the_answers_format_is_the_option_not_the_override(house: Any) -> None:
 
 
 def test_a_full_disk_leaves_nothing(house: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = PictureFiles.write
+    kept = PictureFiles.write_new
     calls: list[object] = []
 
-    def third_fails(files: PictureFiles, path: Any, data: bytes) -> None:
+    def third_fails(files: PictureFiles, path: Any, data: bytes) -> bool:
         calls.append(path)
         if len(calls) == 3:
             raise CannotSave("The disk is full")
-        kept(files, path, data)
+        return kept(files, path, data)
 
-    monkeypatch.setattr(PictureFiles, "write", third_fails)
+    monkeypatch.setattr(PictureFiles, "write_new", third_fails)
     answer = house.txt2img({**SMALL, "batch_size": 3, "save_images": True})
     assert answer.status_code == 507
     assert [p for p in (house.data_dir / "outputs").rglob("*") if p.is_file()] == []

@@ -425,3 +425,48 @@ def test_end_of_stream_and_a_new_beginning(service: QueueService) -> None:
     finally:
         service.ask("POST", "easel/sink?_eos_=false")
     assert REQUEST_ID in service.ask("POST", "easel/sink", data="again").headers
+
+
+# -- what docs/queue.md states ------------------------------------------------------------------
+
+
+def test_every_form_of_a_bare_token_is_taken(service: QueueService) -> None:
+    basic = base64.b64encode(f":{TOKEN}".encode()).decode()
+    for form in (TOKEN, f"Bearer {TOKEN}", f"Basic {basic}"):
+        assert service.ask("POST", "easel/sink", data="x", Authorization=form).status_code == 200
+
+
+def test_head_takes_nothing_along(service: QueueService) -> None:
+    service.put("easel/sink", "kept")
+    answer = service.ask("HEAD", "easel/sink")
+    assert (answer.status_code, answer.headers["Content-Length"]) == (200, "4")
+    assert service.attributes()["stream.length"] == "1"
+
+
+def test_jobs_have_the_priority_of_their_entries(service: QueueService) -> None:
+    service.pause()
+    plain, first = (
+        service.put(f"{TXT2IMG}?{query}", '{"prompt": "a"}')[1]
+        for query in ("task_id=plain", "_priority_=3&task_id=first")
+    )
+    wait_until(lambda: len(service.store.list_frames()) == 2)
+    assert {frame.id: frame.priority for frame in service.store.list_frames()} == {
+        plain: 0,
+        first: 3,
+    }
+    service.working.set()
+    assert service.result(first)["tags"]["task_id"] == "first"
+    service.result(plain)
+    assert service.drawn[-2:] == [first, plain]
+
+
+def test_lists_have_the_length_that_was_asked_for_and_minus_one_is_the_newest(
+    service: QueueService,
+) -> None:
+    ids = [service.put("easel/sink", f"{n}")[1] for n in range(5)]
+    kept = "easel/sink?_auto_delete_=false&_raw_=false&_length_="
+    found = [entry["tags"]["requestId"] for entry in service.ask("GET", f"{kept}3").json()]
+    assert found == ids[:3]
+    assert len(service.ask("GET", f"{kept}1000").json()) == 5
+    (newest,) = service.ask("GET", f"{kept}1&_index_=-1").json()
+    assert newest["tags"]["requestId"] == ids[-1]

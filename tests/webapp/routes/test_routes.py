@@ -14,13 +14,12 @@ from generator.request import Progress, Stop
 from tests.generator.models.architecture_fixtures import XL_TEXT, unet
 from tests.wait import TIMEOUT
 from tests.webapp.conftest import write_checkpoint, write_model, write_tensors
-from webapp.access.credentials import OWNER_CALLER, Caller
 from webapp.errors import Unavailable
 from webapp.process_tree import SUPERVISOR_VARIABLE
 from webapp.queues.contracts.frame import Answer, Frame
 from webapp.queues.contracts.heartbeats import WorkerState
 from webapp.queues.worker_id import WorkerId
-from webapp.routes.events import StreamLimit, event_stream
+from webapp.routes.events import event_stream
 from webapp.routes.submission import wait_for_answer
 
 LISTS = [
@@ -489,22 +488,6 @@ def test_events_over_http(house: Any) -> None:
     assert b"models" in next(answer.response)
     answer.close()
     assert house.registry._listeners == []
-
-
-def test_listeners_are_counted_and_one_caller_takes_half() -> None:
-    listeners, ann, bob = StreamLimit(4), Caller("ann"), Caller("bob")
-    leave = listeners.enter(ann)
-    listeners.enter(ann)
-    with pytest.raises(Unavailable):
-        listeners.enter(ann)
-    listeners.enter(bob)
-    listeners.enter(OWNER_CALLER)
-    with pytest.raises(Unavailable):
-        listeners.enter(OWNER_CALLER)
-    leave()
-    listeners.enter(OWNER_CALLER)
-    listeners.leave("bob")
-    assert listeners.by_caller == {"ann": 1, "owner": 2}
 
 
 def test_a_lost_frame_does_not_wait_for_ever(build: Any) -> None:

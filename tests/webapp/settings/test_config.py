@@ -100,6 +100,25 @@ def test_passwords_may_hold_colons() -> None:
     assert parse(["--api-auth", "ann:a:b,bob:c"], {}).api_auth == (("ann", "a:b"), ("bob", "c"))
 
 
+def test_the_queue_server_is_a_secret_from_words_variables_and_files(tmp_path: Path) -> None:
+    address = "redis://:pass-word@host/2"
+    file = tmp_path / "address"
+    file.write_text(f"{address}\n")
+    file.chmod(0o600)
+    assert parse([], {}).queue_url is None
+    for words, environ in (
+        ([f"--queue-url={address}"], {}),
+        ([], {"EASEL_QUEUE_URL": address}),
+        (["--queue-url", f"@{file}"], {}),
+    ):
+        config = parse(words, environ)
+        assert config.queue_url == address
+        assert "pass-word" not in repr(config)
+    with pytest.raises(UnknownFlag, match="--queue-url takes redis://") as refused:
+        parse(["--queue-url", "http://:pass-word@host"], {})
+    assert "pass-word" not in str(refused.value)
+
+
 def test_several_gpus() -> None:
     assert parse(["--device", "cuda:0,cuda:1"], {}).device == "cuda:0,cuda:1"
 

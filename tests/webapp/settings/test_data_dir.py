@@ -2,11 +2,12 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from webapp.settings.config import parse
-from webapp.settings.data_dir import CannotUse, check_certificate, prepare_data_dir
+from webapp.settings.data_dir import CannotUse, check_certificate, open_store, prepare_data_dir
 
 
 def test_a_full_disk_is_told_and_leaves_no_probe(
@@ -50,6 +51,20 @@ def test_room_that_was_kept_lets_a_service_start_on_a_full_disk(
 def test_tls_files_that_do_not_serve_are_named(tmp_path: Path, flags: list[str], told: str) -> None:
     with pytest.raises(CannotUse, match=told):
         check_certificate(parse([*flags, "--data-dir", str(tmp_path)], {}))
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [([], 5), (["--max-delivery", "1"], 1), (["--queue.max_delivery=3"], 3),
+     (["--max-delivery", "0"], 0)],
+)  # fmt: skip
+def test_the_queue_gives_a_job_out_as_often_as_the_flag_says(
+    tmp_path: Path, words: list[str], expected: int
+) -> None:
+    store: Any = open_store(parse([*words, "--data-dir", str(tmp_path)], {}))
+    assert store.terms.max_delivery == expected
+    assert store.entries.queue("input").terms.max_delivery == expected
+    store.close()
 
 
 def test_without_tls_nothing_is_checked(tmp_path: Path) -> None:

@@ -47,6 +47,9 @@ def test_each_door_says_it_in_its_own_words(tmp_path: Path) -> None:
         "The option jpeg_quality takes 1 to 100, not 101."
     )
     assert refusal(parse, ["--port", "0"], {}) == "--port takes 1 to 65535, not 0."
+    assert refusal(parse, ["--max-queued-jobs", "0"], {}) == (
+        "--max-queued-jobs takes 1 or more, not 0."
+    )
     setting = Setting("level", 3, choices=(1, 3, 7), least=2, most=5)
     assert refusal(check_setting, setting, 2) == "settings.level: 2 is none of 1, 3, 7."
     assert refusal(check_setting, setting, 7) == "settings.level: 7 is not between 2 and 5."

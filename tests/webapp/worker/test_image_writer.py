@@ -138,14 +138,14 @@ def test_a_plots_pictures_are_saved_though_the_sheet_alone_is_shown(house: Any) 
 def test_a_failure_among_asides_leaves_nothing(
     drawing_asides: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = PictureFiles.write
+    kept = PictureFiles.write_new
 
-    def fails(files: PictureFiles, path: Path, data: bytes) -> None:
+    def fails(files: PictureFiles, path: Path, data: bytes) -> bool:
         if "mask" in path.name:
             raise CannotSave("The disk is full")
-        kept(files, path, data)
+        return kept(files, path, data)
 
-    monkeypatch.setattr(PictureFiles, "write", fails)
+    monkeypatch.setattr(PictureFiles, "write_new", fails)
     body = {**BODY, "save_images": True, "override_settings": {"save_init_img": True}}
     assert drawing_asides.client().post("/sdapi/v1/img2img", json=body).status_code == 507
     assert [p for p in (drawing_asides.data_dir / "outputs").rglob("*") if p.is_file()] == []

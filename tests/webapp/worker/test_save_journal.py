@@ -21,6 +21,7 @@ from webapp.queues.worker_id import WorkerId
 from webapp.worker import save_journal
 from webapp.worker.image_writer import save_all
 from webapp.worker.loop import Worker, WorkerSettings
+from webapp.worker.output_folder import OutputFolder
 from webapp.worker.save_journal import SaveJournal, delete_old_journals
 
 TODAY, TOMORROW = datetime(2026, 1, 2), datetime(2026, 1, 3)
@@ -70,6 +71,34 @@ def test_a_file_of_somebody_else_is_not_written_over(tmp_path: Path, folder: Pat
     (folder / "0.png").write_bytes(b"another's")
     assert store(SaveJournal.for_job(tmp_path, "job"), folder, b"a") == ["/out/1.png"]
     assert (folder / "0.png").read_bytes() == b"another's"
+
+
+def test_a_place_is_found_where_the_data_directory_is_mounted_elsewhere(tmp_path: Path) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    (here / "out").mkdir(parents=True)
+    first = SaveJournal.for_job(here / ".easel", "job").reserve(b"a", chooser(here / "out"))
+    Path(first.path).write_bytes(b"a")
+    here.rename(there)
+    again = SaveJournal.for_job(there / ".easel", "job").reserve(b"a", chooser(there / "out"))
+    assert (again.path, again.url, again.is_new) == (str(there / "out/0.png"), first.url, False)
+
+
+def test_a_name_that_another_machine_takes_at_the_same_moment_is_left_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = GenerationRequest("house", Seeds(7), batch_size=2)
+    job = QueuedGeneration(request, "txt2img", {}, save=SaveOptions("out/a", "out/b"))
+    drawn = two_pictures(request, None)
+    theirs = save_all(job, drawn, tmp_path, TODAY)
+    contents = {path: path.read_bytes() for path in theirs.paths}
+    monkeypatch.setattr(OutputFolder, "next_number", lambda *_: 0)  # as of before theirs
+    once = [False] * len(contents)
+    exists = PictureFiles.exists
+    monkeypatch.setattr(PictureFiles, "exists", lambda *of: once.pop() if once else exists(*of))
+    ours = save_all(job, drawn, tmp_path, TODAY)
+    assert not set(ours.paths) & set(theirs.paths)
+    assert len(ours.paths) == len(theirs.paths) == 3
+    assert {path: path.read_bytes() for path in theirs.paths} == contents
 
 
 def test_an_answered_job_is_forgotten(tmp_path: Path, folder: Path) -> None:
@@ -129,15 +158,15 @@ def work(data_dir: Path, where: str) -> None:
     if where == "answer":
         queue.answer = die  # type: ignore[method-assign]
     else:
-        whole, saved = PictureFiles.write, []
+        whole, saved = PictureFiles.write_new, []
 
-        def save(files: PictureFiles, path: Path, data: bytes) -> None:
+        def save(files: PictureFiles, path: Path, data: bytes) -> bool:
             saved.append(path)
             if len(saved) == 2:
                 die()
-            whole(files, path, data)
+            return whole(files, path, data)
 
-        PictureFiles.write = save  # type: ignore[method-assign]
+        PictureFiles.write_new = save  # type: ignore[method-assign]
     worker.run()
 
 

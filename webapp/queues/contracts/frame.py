@@ -48,4 +48,4 @@ class Lease:
     frame: Frame
     worker: WorkerId
     token: str  # proves that a renewal or answer comes from the current holder
-    expires: float  # unix seconds
+    expires: float  # unix seconds, of the store's clock

@@ -16,6 +16,13 @@ class JobProgress:
     preview: bytes | None = None
     preview_id: int = 0
 
+    @property
+    def share_done(self) -> float:
+        """How much of the job is done, 0..1, by batches and steps."""
+        facts = self.progress
+        step = facts.step / facts.steps if facts.steps > 0 else 0.0
+        return min((facts.batch + step) / max(facts.batches, 1), 1.0)
+
 
 class ProgressBoard(Protocol):
     """How far running jobs are."""

@@ -1,10 +1,11 @@
 """The queue: requests wait in order and are leased to a worker."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from webapp.queues.contracts.frame import Frame, Lease
+from webapp.queues.scheduler import Account, AccountKey
 from webapp.queues.worker_id import WorkerId
 
 
@@ -31,8 +32,8 @@ class Queue(Protocol):
     def put(self, frame: Frame) -> int:
         """Store a frame and return its index. An id already known is not stored twice.
 
-        Raises ``webapp.queues.errors.QueueFull`` when the disk is full, ``QueueLost`` when the
-        store's file was removed or replaced (``loss_reason``).
+        Raises ``webapp.queues.errors.QueueFull`` when the disk, or the server's memory, is full,
+        ``QueueLost`` when the store's file was removed or replaced (``loss_reason``).
         """
         ...
 
@@ -42,8 +43,9 @@ class Queue(Protocol):
         Order (``scheduler.py``): priority, then deficit round robin over owners in predicted GPU
         seconds by weight, then a frame whose checkpoint is in ``loaded``; an age cap lifts a frame
         over the first and the last. Frames whose lease ran out are taken again, ``max_delivery``
-        times at most; then they are answered 500. Leases run out for one who looks steadily, not
-        for one who has just come or stood still: the machine may have stood still with him.
+        times at most (0: without end); then they are answered 500. Leases run out for one who looks
+        steadily, not for one who has just come or stood still: the machine may have stood still
+        with him.
         """
         ...
 
@@ -98,6 +100,10 @@ class Queue(Protocol):
         Learned from jobs that were done to their end (``cost_model.py``); ``put`` stores it with
         the frame. Cheap, and changes nothing.
         """
+        ...
+
+    def accounts(self) -> Mapping[AccountKey, Account]:
+        """What each owner may still take, by priority: what forecasts begin with. Cheap."""
         ...
 
     def loss_reason(self) -> str:

@@ -24,7 +24,11 @@ class QueueStore(
     PluginStates,
     Protocol,
 ):
-    """A whole store, as who opens it has it; others name the parts that they use."""
+    """A whole store, as who opens it has it; others name the parts that they use.
+
+    Where a store is a server, each method raises ``webapp.queues.errors.StoreUnavailable`` while
+    that cannot be reached; nothing is to be opened anew when it can.
+    """
 
     @property
     def entries(self) -> EntryQueues:
@@ -32,5 +36,5 @@ class QueueStore(
         ...
 
     def close(self) -> None:
-        """Stop listening and close the file; its other users go on."""
+        """Stop listening and close the file or the connections; other users go on."""
         ...

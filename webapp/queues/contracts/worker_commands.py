@@ -5,8 +5,10 @@ from typing import Protocol
 
 from webapp.queues.worker_id import WorkerId
 
-UNLOAD, LOAD, PLUGINS = "unload", "load", "plugins"
-"""Verbs of commands: drop all weights; have a checkpoint in memory; load the plugins anew."""
+UNLOAD, LOAD, PLUGINS, DRAIN = "unload", "load", "plugins", "drain"
+"""Verbs of commands: drop all weights; have a checkpoint in memory; load the plugins anew; end
+after the running job.
+"""
 
 
 @dataclass(frozen=True, slots=True)

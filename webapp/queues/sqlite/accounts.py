@@ -42,6 +42,12 @@ def turns_of(db: sqlite3.Connection) -> Turns:
     return Turns(account, current_round)
 
 
+def read_accounts(db: sqlite3.Connection) -> Mapping[AccountKey, Account]:
+    """Every account in the file."""
+    rows = db.execute("SELECT priority, owner, deficit, round, age_override_at FROM turns")
+    return {(row[0], row[1]): Account(*row[2:]) for row in rows.fetchall()}
+
+
 def store_accounts(db: sqlite3.Connection, accounts: Mapping[AccountKey, Account]) -> None:
     """Write accounts as the match rule left them, inside a transaction."""
     db.executemany(

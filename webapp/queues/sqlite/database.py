@@ -7,6 +7,7 @@ process at any moment. A power cut may take the last commits, never the file's i
 import logging
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +23,13 @@ from generator.database import (
     lock_file,
     move_blocking_files,
 )
-from webapp.queues.errors import QueueDamaged, QueueFull, QueueUnwritable
+from webapp.queues.errors import (
+    QueueBusy,
+    QueueDamaged,
+    QueueError,
+    QueueFull,
+    QueueUnwritable,
+)
 from webapp.queues.sqlite.ballast_file import BallastFile
 from webapp.queues.sqlite.entry_schema import ENTRY_SCHEMA
 from webapp.queues.sqlite.file_identity import FileIdentity
@@ -36,6 +43,11 @@ SCHEMA_VERSION = 3  # grows with each change that CREATE ... IF NOT EXISTS does 
 WAL_BYTES = 64 * 2**20
 FOREIGN_TABLES_ERROR = "SQLITE_ERROR"  # the tables are of another program
 BALLAST_NAME = "ballast"  # a file beside the database, see ballast_file.py
+BUSY_ERROR = "SQLITE_BUSY"
+BUSY = (
+    "The queue is being written by another process for longer than a request waits: nothing was "
+    "stored. Send the request again in a moment."
+)
 UNWRITABLE_ERRORS = ("SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")
 
 SCHEMA = """
@@ -96,6 +108,10 @@ CREATE TABLE IF NOT EXISTS workers (
     job TEXT NOT NULL,
     memory TEXT NOT NULL,           -- JSON object
     seen_at REAL NOT NULL
+);
+CREATE TABLE IF NOT EXISTS worker_facts (
+    worker TEXT PRIMARY KEY,
+    facts TEXT NOT NULL             -- JSON object: version, models_folder, joined
 );
 CREATE TABLE IF NOT EXISTS tallies (
     name TEXT NOT NULL,
@@ -241,25 +257,31 @@ class QueueDatabase:
                 raise
 
     @contextmanager
-    def _hold_write_lock(self) -> Iterator[None]:
+    def _hold_write_lock(self, seconds: float) -> Iterator[None]:
         """Of this process's threads; each then waits as long for other processes, not for all."""
-        if not self._write_lock.acquire(timeout=BUSY_SECONDS):
-            raise sqlite3.OperationalError("database is locked")
+        if not self._write_lock.acquire(timeout=seconds):
+            raise QueueBusy(BUSY)
         try:
             yield
         finally:
             self._write_lock.release()
 
     @contextmanager
-    def write_transaction(self) -> Iterator[sqlite3.Connection]:
+    def write_transaction(self, patience: float | None = None) -> Iterator[sqlite3.Connection]:
         """A transaction that writes: all of the block or nothing.
 
         Raises :class:`QueueFull` when the disk is full, :class:`QueueUnwritable` where it fails or
-        may only be read; ``sqlite3.OperationalError`` where others write for ``BUSY_SECONDS``.
+        may only be read; :class:`QueueBusy` where others write for ``patience`` seconds
+        (``BUSY_SECONDS``).
         """
-        with self._hold_write_lock(), self._replace_if_damaged():
+        began = time.monotonic()
+        seconds = BUSY_SECONDS if patience is None else patience
+        with self._hold_write_lock(seconds), self._replace_if_damaged():
             try:
-                self._writer.execute("BEGIN IMMEDIATE")
+                if patience is None:
+                    self._writer.execute("BEGIN IMMEDIATE")
+                else:
+                    self._begin_within(max(patience - (time.monotonic() - began), 0.0))
                 yield self._writer
                 self._writer.execute("COMMIT")
             except BaseException as error:
@@ -270,6 +292,14 @@ class QueueDatabase:
                 if queue_error is not None:
                     raise queue_error from error
                 raise
+
+    def _begin_within(self, seconds: float) -> None:
+        """Begin to write, if no other process does for so long."""
+        self._writer.execute(f"PRAGMA busy_timeout={int(seconds * 1000)}")
+        try:
+            self._writer.execute("BEGIN IMMEDIATE")
+        finally:
+            self._writer.execute(f"PRAGMA busy_timeout={int(BUSY_SECONDS * 1000)}")
 
     @contextmanager
     def read_connection(self) -> Iterator[sqlite3.Connection]:
@@ -308,9 +338,11 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def to_queue_error(error: BaseException) -> QueueFull | None:
-    """The :class:`QueueFull` or :class:`QueueUnwritable` for a disk error of SQLite, else None."""
+def to_queue_error(error: BaseException) -> QueueError | None:
+    """The error of ours for a full, failing or busy file of SQLite, else None."""
     name = getattr(error, "sqlite_errorname", "")
+    if name.startswith(BUSY_ERROR):
+        return QueueBusy(BUSY)
     if name == "SQLITE_FULL":
         return QueueFull(
             "The disk that holds the queue is full: the request was not stored. "

@@ -3,8 +3,8 @@
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, closing
+from dataclasses import replace
 
 from webapp.queues.contracts.entries import (
     INPUT,
@@ -20,6 +20,13 @@ from webapp.queues.contracts.entries import (
     Watch,
     WatchTerms,
 )
+from webapp.queues.entry_terms import (
+    MAX_GET_BYTES,
+    NEWEST,
+    RESCAN_SECONDS,
+    EntryTerms,
+    entry_topic,
+)
 from webapp.queues.errors import QueueLost
 from webapp.queues.notifier import Notifier
 from webapp.queues.sqlite import entry_groups
@@ -28,26 +35,14 @@ from webapp.queues.sqlite.entry_intake import SqliteEntryIntake
 from webapp.queues.sqlite.entry_rows import (
     ENTRY_COLUMNS,
     entry_of,
-    entry_topic,
     filter_condition,
     insert_entry,
     remove_entries,
 )
 from webapp.queues.sqlite.entry_watch import SqliteWatch
 
-MAX_ENTRIES = 100_000  # of one queue
-MAX_GET_BYTES = 64 << 20  # bytes after which a get takes no further entry
-NEWEST = -1
-RESCAN_SECONDS = 2.0  # between two looks of a get at entries that it has seen already
+PATIENCE_SECONDS = 4.0  # the vendor's clients send a request again after 5, which would double it
 SELECT_LENGTHS = "SELECT queue, length, closed FROM entry_queues WHERE queue IN (?, ?)"
-
-
-@dataclass(frozen=True, slots=True)
-class EntryTerms:
-    """Most entries of a queue, and how often one is delivered before it is a dead letter."""
-
-    max_entries: int = MAX_ENTRIES
-    max_delivery: int = 5  # 0: without end
 
 
 class SqliteEntryQueues:
@@ -82,6 +77,10 @@ class SqliteEntryQueue:
         self.name, self.database, self.notifier = name, database, notifier
         self.clock, self.terms = clock, terms
 
+    def _write(self) -> AbstractContextManager[sqlite3.Connection]:
+        """A transaction for a client that waits: done before it gives up, or not at all."""
+        return self.database.write_transaction(PATIENCE_SECONDS)
+
     def put(self, entry: Entry) -> int:
         """Store an entry; see the contract. A full sink closes the input, too.
 
@@ -89,7 +88,7 @@ class SqliteEntryQueue:
         """
         if why := self.database.loss_reason():
             raise QueueLost(f"{why} The entry was not stored; send it again in a moment.")
-        with self.database.write_transaction() as db:
+        with self._write() as db:
             behind = SINK if self.name == INPUT else self.name
             for queue, length, closed in db.execute(SELECT_LENGTHS, (self.name, behind)).fetchall():
                 if closed and queue == self.name:
@@ -139,7 +138,7 @@ class SqliteEntryQueue:
 
     def _hold(self, query: EntryQuery) -> Sequence[Entry]:
         """Read once more and hold, so that no two get the same."""
-        with self.database.write_transaction() as db:
+        with self._write() as db:
             entries = self._read(db, query)
             db.executemany(
                 'UPDATE entries SET held_until = ? WHERE "index" = ?',
@@ -149,7 +148,7 @@ class SqliteEntryQueue:
 
     def let_go(self, indexes: Sequence[int]) -> None:
         """End the hold of a get."""
-        with self.database.write_transaction() as db:
+        with self._write() as db:
             db.executemany(
                 'UPDATE entries SET held_until = 0 WHERE "index" = ?', [(n,) for n in indexes]
             )
@@ -158,7 +157,7 @@ class SqliteEntryQueue:
     def delete(self, indexes: Sequence[int], owner: str | None = None) -> Sequence[str]:
         """Remove entries for all groups; request ids of those that were there."""
         condition, values = filter_condition(EntryFilter(owner))
-        with self.database.write_transaction() as db:
+        with self._write() as db:
             return [
                 request_id
                 for index in indexes
@@ -172,21 +171,21 @@ class SqliteEntryQueue:
     def truncate(self, before: int, owner: str | None = None) -> Sequence[str]:
         """Remove entries whose index is less than ``before``; their request ids."""
         condition, values = filter_condition(EntryFilter(owner))
-        with self.database.write_transaction() as db:
+        with self._write() as db:
             return remove_entries(
                 db, f'e.queue = ? AND e."index" < ?{condition}', (self.name, before, *values)
             )
 
     def watch(self, consumer: ConsumerName, terms: WatchTerms) -> Watch:
         """Begin to watch; see the contract."""
-        with self.database.write_transaction() as db:
+        with self._write() as db:
             start = last_index(db) + 1 if terms.index == NEWEST else terms.index
             session = entry_groups.join(db, self.name, consumer, terms, start, self.clock())
         return SqliteWatch(self, consumer, terms, start, session)
 
     def commit(self, group: str, indexes: Sequence[int], owner: str | None = None) -> Sequence[str]:
         """The group has consumed these; request ids of those removed since every group has."""
-        with self.database.write_transaction() as db:
+        with self._write() as db:
             removed = entry_groups.commit(db, self.name, group, indexes, owner)
         self.notifier.notify(entry_topic(self.name))  # windows have room again
         return removed
@@ -195,7 +194,7 @@ class SqliteEntryQueue:
         self, consumer: ConsumerName, indexes: Sequence[int], code: str, reason: str
     ) -> None:
         """The consumer has not consumed these; see the contract."""
-        with self.database.write_transaction() as db:
+        with self._write() as db:
             entry_groups.reject(db, self.name, consumer, indexes, code, reason)
         self.notifier.notify(entry_topic(self.name))
 
@@ -237,7 +236,7 @@ class SqliteEntryQueue:
 
     def set_closed(self, closed: bool) -> None:
         """End the stream, or open it again."""
-        with self.database.write_transaction() as db:
+        with self._write() as db:
             db.execute(
                 "INSERT INTO entry_queues (queue, closed) VALUES (:queue, :closed)"
                 " ON CONFLICT (queue) DO UPDATE SET closed = :closed",

@@ -17,13 +17,15 @@ from webapp.queues.contracts.entries import (
     EntryFilter,
     WatchTerms,
 )
+from webapp.queues.entry_terms import (
+    ALIVE_SECONDS,
+    GRACE_SECONDS,
+    GROUP_SECONDS,
+    LISTED_SECONDS,
+    SHUTDOWN_CODE,
+    consumer_state,
+)
 from webapp.queues.sqlite.entry_rows import ENTRY_COLUMNS, filter_condition, remove_entries
-
-ALIVE_SECONDS = 30.0  # seconds without a sign after which a consumer is gone
-GRACE_SECONDS = 5.0  # seconds for which what a consumer had waits for it to come back
-LISTED_SECONDS = 60.0  # seconds for which a consumer that is gone is listed beside others
-GROUP_SECONDS = 3600.0  # seconds after which the last of a group is forgotten
-SHUTDOWN_CODE = "Shutdown"
 
 GONE_CONSUMERS = """
 SELECT name FROM entry_consumers WHERE queue = :queue AND consumers = :group
@@ -258,16 +260,11 @@ def list_consumers(
 
 
 def consumer_of(db: sqlite3.Connection, row: sqlite3.Row, now: float) -> ConsumerStatus:
-    """A consumer from its row; what it left open decides between Exit and Complete."""
+    """A consumer from its row."""
     name = ConsumerName(row["consumers"], row["name"])
     pending = count_pending(db, row["queue"], name)
     idle = now - (row["left_at"] or row["seen_at"])
-    if row["left_at"] is None and idle < ALIVE_SECONDS:
-        state = "Running"
-    elif not pending:
-        state = "Complete"
-    else:
-        state = "Leaving" if idle < GRACE_SECONDS else "Exit"
+    state = consumer_state(row["left_at"] is None, idle, pending)
     wanted = EntryFilter(row["owner"], json.loads(row["tags"]))
     auto = bool(row["auto_commit"])
     terms = WatchTerms(wanted, row["start"], row["window"], auto_commit=auto)

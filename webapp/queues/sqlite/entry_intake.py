@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from webapp.queues.contracts.entries import INPUT, SINK, Entry
+from webapp.queues.entry_terms import READING_SECONDS, entry_topic
+from webapp.queues.lost_worker import entry_unreadable_body, entry_unreadable_reason
 from webapp.queues.notifier import Notifier
 from webapp.queues.sqlite.database import QueueDatabase
 from webapp.queues.sqlite.entry_rows import (
@@ -13,10 +15,8 @@ from webapp.queues.sqlite.entry_rows import (
     copy_to_rear,
     deliver_result,
     entry_of,
-    entry_topic,
 )
 
-LEASE_SECONDS = 120.0  # for making a frame: pictures may have to be fetched from elsewhere
 SELECT_NEXT = f"""
 SELECT {ENTRY_COLUMNS}, e.attempts, e.data FROM entries e
 WHERE e.queue = '{INPUT}' AND e.admitted = 0 AND e.leased_until <= ? {{passed}}
@@ -65,20 +65,19 @@ class SqliteEntryIntake:
             leased = db.execute(
                 f"UPDATE entries SET leased_until = ?, attempts = attempts + 1 {OF_ENTRY}"
                 " AND admitted = 0 AND leased_until <= ? RETURNING attempts",
-                (now + LEASE_SECONDS, row["request_id"], now),
+                (now + READING_SECONDS, row["request_id"], now),
             ).fetchall()
             if not leased:
                 return None
             exhausted = self.max_attempts and leased[0]["attempts"] > self.max_attempts
             if exhausted:
-                why = f"The service ended {self.max_attempts} times while it read this entry."
+                why = entry_unreadable_reason(self.max_attempts)
                 self._bury(db, row["request_id"], why, now)
         return None if exhausted else entry_of(row, row["data"])
 
     def _bury(self, db: sqlite3.Connection, request_id: str, why: str, now: float) -> None:
         copy_to_rear(db, request_id, why)
-        body = {"error": "EntryUnreadable", "detail": why, "body": "", "errors": why}
-        deliver_result(db, request_id, 500, json.dumps(body).encode(), now)
+        deliver_result(db, request_id, 500, entry_unreadable_body(why), now)
 
     def recover(self) -> None:
         """Take entries anew whose frame is gone without an answer, or whose reader is."""

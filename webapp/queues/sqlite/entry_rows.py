@@ -30,11 +30,6 @@ FROM entries WHERE queue = '{INPUT}' AND request_id = :id
 """
 
 
-def entry_topic(queue: str) -> str:
-    """The topic of the notifier that is rung when entries come into a queue."""
-    return f"entries:{queue}"
-
-
 def insert_entry(db: sqlite3.Connection, queue: str, entry: Entry, now: float) -> int:
     """Append an entry; its index."""
     cursor = db.execute(

@@ -5,16 +5,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from webapp.queues.contracts.entries import ConsumerName, Entry, WatchEnded, WatchTerms
+from webapp.queues.entry_terms import BEAT_SECONDS, MAX_BATCH, entry_topic
 from webapp.queues.sqlite import entry_groups
-from webapp.queues.sqlite.entry_rows import entry_of, entry_topic, filter_condition
+from webapp.queues.sqlite.entry_rows import entry_of, filter_condition
 
 if TYPE_CHECKING:
     import sqlite3
 
     from webapp.queues.sqlite.entries import SqliteEntryQueue
 
-MAX_BATCH = 8  # entries taken at once: they are in memory until they are sent
-BEAT_SECONDS = 2.0  # between two signs of life
 SESSION = "queue = ? AND consumers = ? AND name = ? AND session = ?"
 
 

@@ -5,7 +5,7 @@ import sqlite3
 import time
 from collections.abc import Mapping, Sequence
 
-from webapp.queues.sqlite.heartbeats import WORKER_TTL_SECONDS
+from webapp.queues.contracts.heartbeats import WORKER_TTL_SECONDS
 from webapp.queues.sqlite.part import StorePart
 from webapp.queues.worker_id import WorkerId
 

@@ -2,43 +2,38 @@
 
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from uuid import uuid4
 
 from webapp.queues.contracts.entries import SINK
 from webapp.queues.contracts.frame import Frame, Lease
 from webapp.queues.contracts.queue import OwnerDepth, QueueDepth
+from webapp.queues.entry_terms import entry_topic
 from webapp.queues.errors import QueueFull, QueueLost
 from webapp.queues.lease_expiry import LeaseExpiry
+from webapp.queues.lost_worker import LEASE_RAN_OUT
 from webapp.queues.notifier import WORK_TOPIC, Notifier
-from webapp.queues.scheduler import Match, MatchTerms, choose_next
-from webapp.queues.sqlite.accounts import correct_charge, store_accounts, turns_of
+from webapp.queues.scheduler import Account, AccountKey, Match, choose_next
+from webapp.queues.sqlite.accounts import (
+    correct_charge,
+    read_accounts,
+    store_accounts,
+    turns_of,
+)
 from webapp.queues.sqlite.candidates import read_candidates
 from webapp.queues.sqlite.database import QueueDatabase
-from webapp.queues.sqlite.dead_workers import LEASE_RAN_OUT, end_leases, fail_exhausted
-from webapp.queues.sqlite.entry_rows import entry_topic
+from webapp.queues.sqlite.dead_workers import end_leases, fail_exhausted
 from webapp.queues.sqlite.frame_rows import FRAME_COLUMNS, frame_of, insert_frame
 from webapp.queues.sqlite.part import FramePart
 from webapp.queues.sqlite.workloads import insert_workload, predict
+from webapp.queues.terms import LeaseTerms
 from webapp.queues.worker_id import WorkerId
 
-LEASE_SECONDS = 10.0
-MAX_DELIVERY = 5
 SELECT_DEPTH = """
 SELECT (SELECT COUNT(*) FROM frames) AS stored,
     (SELECT COUNT(*) FROM frames WHERE worker IS NOT NULL) AS running,
     (SELECT put_at FROM frames WHERE +worker IS NULL ORDER BY "index" LIMIT 1) AS oldest
 """
-
-
-@dataclass(frozen=True, slots=True)
-class LeaseTerms:
-    """How long a lease lasts, how often a frame is delivered, and the figures of the match rule."""
-
-    seconds: float = LEASE_SECONDS
-    max_delivery: int = MAX_DELIVERY
-    match: MatchTerms = field(default_factory=MatchTerms)
 
 
 class SqliteQueue(FramePart):
@@ -228,6 +223,11 @@ class SqliteQueue(FramePart):
         """GPU seconds that such a job will take, by jobs that have ended."""
         with self.database.read_connection() as db:
             return predict(db, kind, checkpoint, work)
+
+    def accounts(self) -> Mapping[AccountKey, Account]:
+        """Every account in the file; see the contract."""
+        with self.database.read_connection() as db:
+            return read_accounts(db)
 
     def loss_reason(self) -> str:
         """Why the open file is not the one of that name any more; "" while it is."""

@@ -6,6 +6,8 @@ import time
 
 from webapp.queues.contracts.entries import REQUEST_ID_TAG, SINK
 from webapp.queues.contracts.frame import Answer, Frame, Lease
+from webapp.queues.counter_labels import job_labels
+from webapp.queues.entry_terms import entry_topic
 from webapp.queues.errors import AnswerTooLarge, QueueError
 from webapp.queues.sqlite import counters
 from webapp.queues.sqlite.accounts import correct_charge
@@ -15,12 +17,11 @@ from webapp.queues.sqlite.answer_rows import (
     store_answer,
     store_answer_tags,
 )
-from webapp.queues.sqlite.entry_rows import entry_topic
 from webapp.queues.sqlite.part import FramePart
 from webapp.queues.sqlite.workloads import learn_pace
+from webapp.queues.terms import DONE
 
 MAX_ANSWER_BYTES = 900_000_000  # bytes; a row of SQLite has 1,000,000,000
-DONE = 200  # status of a job that was done to its end
 SELECT_ANSWERED = """
 SELECT id FROM answered JOIN answers USING (id)
 WHERE (:owner IS NULL OR owner = :owner) AND made_at > :since
@@ -150,7 +151,7 @@ def count_job(
     model: str,
 ) -> None:
     """Count an answered job for its owner and model; seconds it waited and was worked on."""
-    labels = {"user": frame.owner, "model": model or frame.checkpoint}
+    labels = job_labels(frame, model)
     counters.add(db, "jobs", {**labels, "kind": frame.kind, "status": str(status)}, 1.0)
     counters.add(db, "job_wait_seconds", labels, waited)
     counters.add(db, "job_gpu_seconds", labels, gpu_seconds)

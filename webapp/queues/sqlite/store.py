@@ -9,23 +9,28 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from webapp.queues.entry_terms import MAX_ENTRIES, EntryTerms
 from webapp.queues.notifier import Notifier
 from webapp.queues.scheduler import AGE_CAP, QUANTUM, MatchTerms
 from webapp.queues.sqlite.accounts import delete_settled_accounts
 from webapp.queues.sqlite.counters import SqliteCounters
 from webapp.queues.sqlite.database import QueueDatabase
-from webapp.queues.sqlite.entries import MAX_ENTRIES, EntryTerms, SqliteEntryQueues
+from webapp.queues.sqlite.entries import SqliteEntryQueues
 from webapp.queues.sqlite.heartbeats import SqliteHeartbeats
 from webapp.queues.sqlite.plugin_states import SqlitePluginStates
 from webapp.queues.sqlite.progress import SqliteProgress
-from webapp.queues.sqlite.queue import LEASE_SECONDS, MAX_DELIVERY, LeaseTerms, SqliteQueue
+from webapp.queues.sqlite.queue import SqliteQueue
 from webapp.queues.sqlite.sink import SqliteSink
 from webapp.queues.sqlite.stop_requests import SqliteStopRequests
 from webapp.queues.sqlite.worker_commands import SqliteWorkerCommands
 from webapp.queues.sqlite.workloads import delete_old_paces
-
-ANSWER_SECONDS = 3600.0  # how long an answer waits for its reader
-PURGE_SECONDS = 60.0  # between sweeps of what has expired
+from webapp.queues.terms import (
+    ANSWER_SECONDS,
+    LEASE_SECONDS,
+    MAX_DELIVERY,
+    PURGE_SECONDS,
+    LeaseTerms,
+)
 
 
 class SqliteStore(

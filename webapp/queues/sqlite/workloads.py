@@ -4,9 +4,8 @@ import sqlite3
 
 from webapp.queues.contracts.frame import Frame
 from webapp.queues.cost_model import predict_seconds, update_pace
-
-ANY = ""  # in place of a checkpoint: the pace of all jobs of a kind
-MAX_PACES = 2000  # checkpoints and kinds whose pace is kept
+from webapp.queues.terms import ANY_CHECKPOINT as ANY
+from webapp.queues.terms import MAX_PACES
 
 INSERT_WORKLOAD = """
 INSERT INTO workloads (frame, work, predicted_seconds, weight, body_bytes) VALUES (?, ?, ?, ?, ?)

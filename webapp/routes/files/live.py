@@ -1,6 +1,5 @@
 """``GET /api/files/events``: changes of files as server-sent events."""
 
-import json
 import time
 from collections.abc import Iterator
 
@@ -11,7 +10,7 @@ from filebrowser.watch.event_hub import FileEventHub, NumberedEvent, visible_pat
 from webapp.access.scopes import AccessScope, requires
 from webapp.http.openapi import RouteNote, with_note
 from webapp.routes.context import caller
-from webapp.routes.events import MAX_EVENT_STREAMS, StreamLimit
+from webapp.routes.events import format_event, stream_events
 from webapp.routes.files.caller_access import caller_access
 from webapp.routes.files.params import entry_json, folder_param
 from webapp.services import Services
@@ -30,10 +29,9 @@ NOTE = RouteNote(
 
 
 def blueprint(services: Services) -> Blueprint:
-    """The route, for ``MAX_EVENT_STREAMS`` listeners at a time."""
+    """The route."""
     filing = services.file_services()
     live = Blueprint("live", __name__, url_prefix="/api/files")
-    stream_limit = StreamLimit(MAX_EVENT_STREAMS)
 
     @live.get("/events")
     @requires(AccessScope.FILES)
@@ -45,15 +43,9 @@ def blueprint(services: Services) -> Blueprint:
         folder = folder_param(access)
         below = f"/{folder.text}" if folder else "/"
         began = seq_of(request.headers.get("Last-Event-ID", ""), filing.hub)
-        leave = stream_limit.enter(caller())
         filing.watch.start()
-        answer = Response(
-            event_stream(filing.hub, access, below, began), content_type="text/event-stream"
-        )
-        answer.headers["Cache-Control"] = "no-store"
-        answer.headers["X-Accel-Buffering"] = "no"  # nginx would hold the events back
-        answer.call_on_close(leave)
-        return answer
+        leave = services.watchers.enter(caller())
+        return stream_events(event_stream(filing.hub, access, below, began), leave)
 
     return live
 
@@ -115,8 +107,3 @@ def change_events(one: NumberedEvent, access: FileAccess, below: str, epoch: str
 def is_below(path: str, below: str) -> bool:
     """Whether a path is, or lies below, another."""
     return below == "/" or path == below or path.startswith(f"{below}/")
-
-
-def format_event(name: str, data: object, ident: str) -> str:
-    """One event in the wire's form."""
-    return f"event: {name}\nid: {ident}\ndata: {json.dumps(data)}\n\n"

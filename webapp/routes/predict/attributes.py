@@ -10,7 +10,7 @@ from webapp.settings.config import Config
 def attributes_of(name: str, status: EntryQueueStatus, config: Config) -> Mapping[str, str]:
     """The attributes of a queue. Go's client works only where ``meta.header.user`` is named."""
     facts = {
-        "meta.backend": "sqlite",
+        "meta.backend": "redis" if config.queue_url else "sqlite",
         "meta.name": f"{config.service_name}/{name}",
         "meta.state": "Closed" if status.closed else "Normal",
         "meta.maxPayloadBytes": str(config.max_entry_bytes),

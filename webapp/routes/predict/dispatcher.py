@@ -56,10 +56,11 @@ class EntryDispatcher:
     _over: threading.Event = field(default_factory=threading.Event)
     _busy: dict[str, float] = field(default_factory=dict)  # owners, until when they are passed over
     _threads: list[threading.Thread] = field(default_factory=list)
+    _recovery: threading.Lock = field(default_factory=threading.Lock)
+    _has_recovered: bool = False
 
     def start(self) -> None:
         """Begin, with what an earlier process has left."""
-        self.services.entries.intake.recover()
         for number in range(THREADS):
             thread = threading.Thread(target=self._run, name=f"entries-{number}", daemon=True)
             self._threads.append(thread)
@@ -75,6 +76,7 @@ class EntryDispatcher:
         intake = self.services.entries.intake
         while not self._over.is_set():
             try:
+                self._recover_once()
                 if is_draining(self.services.worker_commands):
                     self._over.wait(WAIT_SECONDS)
                     continue
@@ -84,6 +86,13 @@ class EntryDispatcher:
             except (QueueError, sqlite3.Error, OSError) as error:
                 log.warning("The input cannot be read now: %s", error)
                 self._over.wait(WAIT_SECONDS)
+
+    def _recover_once(self) -> None:
+        """Take up what an earlier process has left, as soon as the store is there."""
+        with self._recovery:
+            if not self._has_recovered:
+                self.services.entries.intake.recover()
+                self._has_recovered = True
 
     def _passed_over(self) -> list[str]:
         now = time.monotonic()
@@ -148,6 +157,7 @@ def entry_environ(entry: Entry) -> dict[str, Any]:
         "REMOTE_ADDR": "127.0.0.1",
         "HTTP_HOST": "localhost",
         "HTTP_X_REQUEST_ID": entry.request_id,
+        "HTTP_IDEMPOTENCY_KEY": entry.request_id,  # read twice, it is one job of the job API
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": "http",
         "wsgi.input": io.BytesIO(entry.data),

@@ -20,8 +20,7 @@ from webapp.queues.contracts.entries import (
 )
 from webapp.requests.queue_calls import MAX_INDEX, QueueCall, read_call, read_code, read_priority
 from webapp.routes.context import caller, read_body_bytes, require_owner
-from webapp.routes.events import StreamLimit
-from webapp.routes.predict import addresses, watching
+from webapp.routes.predict import addresses
 from webapp.routes.predict.addresses import QueueAddress, open_queue, owner_of, read_address
 from webapp.routes.predict.reading import (
     answer_attributes,
@@ -35,6 +34,7 @@ from webapp.services import Services
 
 TEXT = "text/plain; charset=utf-8"
 MAX_FORM_BYTES = 64 * 1024
+PREFIXES = ("/api/predict/", "/api/v1/servicediscovery/")
 RULES = ("/api/predict/<service>", "/api/predict/<service>/<path:path>")
 PARAMETERS = {
     name: {"type": kind}
@@ -71,11 +71,10 @@ class DiscoveryAnswer(TypedDict):
 def blueprint(services: Services) -> Blueprint:
     """The routes; without ``--async`` they only say which service there is."""
     routes = Blueprint("predict", __name__)
-    routes.after_request(tell_plainly)
-    watchers = StreamLimit(watching.MAX_WATCHERS)
+    routes.after_app_request(tell_plainly)
     add_discovery(routes, services)
     add_put(routes, services)
-    add_reading(routes, services, watchers)
+    add_reading(routes, services)
     add_commits(routes, services)
     add_deletions(routes, services)
     return routes
@@ -91,7 +90,7 @@ def add_rules(
 
 def tell_plainly(answer: Response) -> Response:
     """Every refusal as the bare sentence: the vendor's clients show an error's body as it is."""
-    if answer.status_code < 400 or not answer.is_json:
+    if answer.status_code < 400 or not answer.is_json or not request.path.startswith(PREFIXES):
         return answer
     body = answer.get_json(silent=True)
     detail = body.get("detail") if isinstance(body, dict) else None
@@ -203,7 +202,7 @@ def put_entry(services: Services, queue: EntryQueue, entry: Entry) -> int:
         ) from None
 
 
-def add_reading(routes: Blueprint, services: Services, watchers: StreamLimit) -> None:
+def add_reading(routes: Blueprint, services: Services) -> None:
     """Entries out, and what the queue is like."""
 
     def read(service: str, path: str = "") -> Response:
@@ -219,7 +218,7 @@ def add_reading(routes: Blueprint, services: Services, watchers: StreamLimit) ->
             wanted = EntryFilter(owner_of(caller()), call.tags)
             return Response(str(queue.count(wanted, call.priority)), content_type=TEXT)
         if call.watch:
-            return answer_watch(services, queue, call, watchers)
+            return answer_watch(services, queue, call)
         return answer_entries(services, address, queue, call)
 
     note = RouteNote(

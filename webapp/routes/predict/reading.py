@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from flask import Response, jsonify, request
 
-from webapp.errors import Unavailable, UnknownService
+from webapp.errors import UnknownService
 from webapp.http.entry_wire import JSON, PROTOBUF, encode_attributes, encode_json, encode_list
 from webapp.http.thread_admission import mark_waiting
 from webapp.queues.contracts.entries import (
@@ -19,7 +19,6 @@ from webapp.queues.contracts.entries import (
 from webapp.queues.drain import is_draining
 from webapp.requests.queue_calls import QueueCall
 from webapp.routes.context import caller
-from webapp.routes.events import StreamLimit
 from webapp.routes.predict import addresses, watching
 from webapp.routes.predict.addresses import QueueAddress, owner_of
 from webapp.routes.predict.attributes import attributes_of
@@ -55,27 +54,23 @@ def answer_position(
     return jsonify({"IsPending": position.is_pending, "WaitCount": position.ahead})
 
 
-def answer_watch(
-    services: Services, queue: EntryQueue, call: QueueCall, watchers: StreamLimit
-) -> Response:
+def answer_watch(services: Services, queue: EntryQueue, call: QueueCall) -> Response:
     """A watch, over what the client speaks. Raises ``Unavailable`` for one too many."""
     who = caller()
     terms = watching.watch_terms(call, owner_of(who))
     consumer = addresses.consumer_of(who, uuid4().hex)
-    try:
-        leave = watchers.enter(who)
-    except Unavailable as error:
-        raise watching.with_advice(error) from None
+    leave = services.watchers.enter(who)
 
     def goes_on() -> bool:
         return not is_draining(services.worker_commands)
 
-    if request.headers.get("Upgrade", "").lower() == "websocket":
-        try:
-            return watching.serve_socket(queue, consumer, terms, goes_on)
-        finally:
-            leave()
-    answer = watching.serve_stream(queue, consumer, terms, goes_on)
+    is_socket = request.headers.get("Upgrade", "").lower() == "websocket"
+    serve = watching.serve_socket if is_socket else watching.serve_stream
+    try:
+        answer = serve(queue, consumer, terms, goes_on)
+    except BaseException:
+        leave()
+        raise
     answer.call_on_close(leave)
     return answer
 

@@ -1,5 +1,7 @@
 """Watches of a queue: over a WebSocket, or as one endless answer of plain HTTP."""
 
+import logging
+import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -21,13 +23,15 @@ from webapp.queues.contracts.entries import (
     WatchEnded,
     WatchTerms,
 )
+from webapp.queues.errors import QueueError
 from webapp.requests.queue_calls import QueueCall
 from webapp.routes.submission import has_caller_left
 
 TURN_SECONDS = 0.25  # between two looks at the connection: pings wait as long for their answer
 PING_SECONDS = 20.0  # of silence after which a client is asked whether it lives
-MAX_WATCHERS = 64  # in all; half of them for one caller, each holds a thread
-RETRY_AFTER = 5
+STORE_ERRORS = (QueueError, sqlite3.Error)
+
+log = logging.getLogger("easel.entries")
 
 
 class SpokenFor(ClosingResponse):
@@ -89,10 +93,20 @@ def serve_socket(
                 silent_since = time.monotonic()
     except (WatchEnded, OSError):  # over, or the client is gone
         pass
+    except STORE_ERRORS as error:
+        log.warning("A watch ends, as the queue cannot be read now: %s", error)
     finally:
+        end_watch(watch, sent)
+    return SpokenFor()
+
+
+def end_watch(watch: Watch, sent: list[int]) -> None:
+    """Note what was sent, and that the client is gone; where that fails, time tells the queue."""
+    try:
         confirm(watch, sent)
         watch.leave()
-    return SpokenFor()
+    except STORE_ERRORS as error:
+        log.warning("The end of a watch could not be noted: %s", error)
 
 
 def confirm(watch: Watch, sent: list[int]) -> None:
@@ -111,10 +125,12 @@ def serve_stream(
     """Watch as an endless answer: each message after four bytes of its length."""
     content_type, environ = streamed_type(), request.environ
     watch = queue.watch(consumer, terms)
+    mark_waiting()
 
     def messages() -> Iterator[bytes]:
         sent: list[int] = []
         try:
+            yield b""  # the head goes out before the first entry comes
             while goes_on() and not has_caller_left(environ):
                 entries: Sequence[Entry] = watch.take(TURN_SECONDS)
                 if entries and has_caller_left(environ):  # others shall have them
@@ -125,20 +141,12 @@ def serve_stream(
                 confirm(watch, sent)
         except WatchEnded:
             return
+        except STORE_ERRORS as error:
+            log.warning("A watch ends, as the queue cannot be read now: %s", error)
         finally:
-            confirm(watch, sent)
-            watch.leave()
+            end_watch(watch, sent)
 
     answer = Response(messages(), content_type="application/octet-stream")
     answer.headers["Cache-Control"] = "no-store"
     answer.headers["X-Accel-Buffering"] = "no"  # nginx would hold entries back
     return answer
-
-
-def with_advice(error: Unavailable) -> Unavailable:
-    """The refusal of a watcher too many."""
-    return Unavailable(
-        f"{MAX_WATCHERS} watchers are served at once, and half as many of one caller; "
-        "ask with get instead, or come back.",
-        error.retry_after or RETRY_AFTER,
-    )

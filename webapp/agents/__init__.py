@@ -1,0 +1,1 @@
+"""``easel mcp``: tools for agents, over the job API of a running service."""

@@ -1,0 +1,1 @@
+"""Jobs of the job API: their records, their ends, webhooks. No Flask, no torch."""

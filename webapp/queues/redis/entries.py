@@ -1,0 +1,240 @@
+"""Entry queues in Redis; watches: ``entry_watch.py``."""
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+from uuid import uuid4
+
+from webapp.queues.contracts.entries import (
+    REQUEST_ID_TAG,
+    ConsumerName,
+    ConsumerStatus,
+    Entry,
+    EntryFilter,
+    EntryPosition,
+    EntryQuery,
+    EntryQueueClosed,
+    EntryQueueFull,
+    EntryQueueStatus,
+    Watch,
+    WatchTerms,
+)
+from webapp.queues.entry_terms import (
+    ALIVE_SECONDS,
+    BEAT_SECONDS,
+    GRACE_SECONDS,
+    GROUP_SECONDS,
+    LISTED_SECONDS,
+    MAX_GET_BYTES,
+    NEWEST,
+    RESCAN_SECONDS,
+    SHUTDOWN_CODE,
+    EntryTerms,
+    consumer_state,
+    entry_topic,
+)
+from webapp.queues.redis.entry_intake import RedisEntryIntake
+from webapp.queues.redis.entry_rows import END, entry_of
+from webapp.queues.redis.entry_watch import RedisWatch
+from webapp.queues.redis.notifier import RedisNotifier
+from webapp.queues.redis.server import RedisServer, text_of, texts_of
+
+CONSUMER_TERMS = {
+    "alive": ALIVE_SECONDS,
+    "grace": GRACE_SECONDS,
+    "listed": LISTED_SECONDS,
+    "group": GROUP_SECONDS,
+    "beat": BEAT_SECONDS,
+}
+
+
+class RedisEntryQueues:
+    """See the contract of ``EntryQueues``."""
+
+    def __init__(self, server: RedisServer, notifier: RedisNotifier, terms: EntryTerms) -> None:
+        self.server, self.notifier, self.terms = server, notifier, terms
+        self.intake = RedisEntryIntake(server, notifier, terms)
+
+    def queue(self, name: str) -> "RedisEntryQueue":
+        """A queue by name."""
+        return RedisEntryQueue(name, self.server, self.notifier, self.terms)
+
+
+class RedisEntryQueue:
+    """See the contract of ``EntryQueue``."""
+
+    def __init__(
+        self, name: str, server: RedisServer, notifier: RedisNotifier, terms: EntryTerms
+    ) -> None:
+        self.name, self.server, self.notifier, self.terms = name, server, notifier, terms
+
+    def run(self, act: str, payload: bytes = b"", /, **arguments: Any) -> Any:
+        """Run an act on this queue."""
+        return self.server.run(
+            act,
+            payload,
+            queue=self.name,
+            terms=CONSUMER_TERMS,
+            max_delivery=self.terms.max_delivery,
+            **arguments,
+        )
+
+    def put(self, entry: Entry) -> int:
+        """Store an entry; see the contract. A full sink closes the input, too."""
+        facts = {
+            "request_id": entry.request_id,
+            "owner": entry.owner,
+            "scope": entry.scope,
+            "path": entry.path,
+            "priority": str(entry.priority),
+            "tags": json.dumps({**entry.tags, REQUEST_ID_TAG: entry.request_id}),
+            "message": entry.message,
+        }
+        reply = self.run("entry_put", entry.data, entry=facts, max_entries=self.terms.max_entries)
+        if reply == b"closed":
+            raise EntryQueueClosed
+        if reply == b"full":
+            raise EntryQueueFull(self.name)
+        return int(reply)
+
+    def get(self, query: EntryQuery, timeout: float = 0.0) -> Sequence[Entry]:
+        """Entries in order of their indexes; see the contract."""
+        until, rescan_at, rest = time.monotonic() + timeout, 0.0, query
+        with self.notifier.subscribe(entry_topic(self.name)) as subscription:
+            while True:
+                if time.monotonic() >= rescan_at:  # what was held may have been let go
+                    rescan_at, rest = time.monotonic() + RESCAN_SECONDS, query
+                newest, entries = self._read(rest)
+                if entries or not subscription.wait(until):
+                    return entries
+                if query.index != NEWEST:  # the others do not fit: they are not read at each put
+                    rest = replace(query, index=max(query.index, newest + 1))
+
+    def _read(self, query: EntryQuery) -> tuple[int, list[Entry]]:
+        """The index that was given last, and entries that fit; an act looks at some at a time."""
+        entries: list[Entry] = []
+        start: int | str = "+inf" if query.index == NEWEST else query.index
+        length, room = (1 if query.index == NEWEST else query.length), MAX_GET_BYTES
+        newest = 0
+        while start != END:
+            start, last, *rows = self.run(
+                "entry_get",
+                **filter_arguments(query.filter),
+                newest=query.index == NEWEST,
+                length=length - len(entries),
+                max_bytes=room,
+                hold=query.hold,
+                **{"from": start},
+            )
+            newest = newest or int(last)
+            found = [entry_of(row) for row in rows]
+            entries += found
+            room -= sum(len(each.data) for each in found)
+        return newest, entries
+
+    def let_go(self, indexes: Sequence[int]) -> None:
+        """End the hold of a get."""
+        self.run("entry_let_go", indexes=list(indexes))
+
+    def delete(self, indexes: Sequence[int], owner: str | None = None) -> Sequence[str]:
+        """Remove entries for all groups; request ids of those that were there."""
+        return texts_of(self.run("entry_delete", indexes=list(indexes), owner=owner))
+
+    def truncate(self, before: int, owner: str | None = None) -> Sequence[str]:
+        """Remove entries whose index is less than ``before``; their request ids."""
+        removed: list[str] = []
+        while some := texts_of(self.run("entry_truncate", before=before, owner=owner)):
+            removed += some
+        return removed
+
+    def watch(self, consumer: ConsumerName, terms: WatchTerms) -> Watch:
+        """Begin to watch; see the contract."""
+        session = uuid4().hex
+        has_forgotten = self.run(
+            "watch_join",
+            group=consumer.group,
+            name=consumer.name,
+            session=session,
+            **filter_arguments(terms.filter),
+            start=terms.index,
+            window=terms.window,
+            auto_commit=terms.auto_commit,
+        )
+        rest = 0 if has_forgotten else END
+        while rest != END:  # entries that waited for a group that is forgotten now
+            rest = self.run("watch_sweep", **{"from": rest})
+        return RedisWatch(self, consumer, terms, session)
+
+    def commit(self, group: str, indexes: Sequence[int], owner: str | None = None) -> Sequence[str]:
+        """The group has consumed these; request ids of those removed since every group has."""
+        return texts_of(self.run("entry_commit", group=group, indexes=list(indexes), owner=owner))
+
+    def reject(
+        self, consumer: ConsumerName, indexes: Sequence[int], code: str, reason: str
+    ) -> None:
+        """The consumer has not consumed these; see the contract."""
+        self.run(
+            "entry_reject",
+            group=consumer.group,
+            name=consumer.name,
+            indexes=list(indexes),
+            reason=f"{code}: {reason}" if reason else code,
+            shutdown=code == SHUTDOWN_CODE,
+        )
+
+    def search(self, index: int, owner: str | None = None) -> EntryPosition | None:
+        """Where an entry stands; None where there is none of that index."""
+        reply = self.run("entry_search", index=index, owner=owner)
+        return None if reply is None else EntryPosition(bool(reply[0]), int(reply[1]))
+
+    def count(self, wanted: EntryFilter, priority: int | None = None) -> int:
+        """How many entries fit, of all priorities or of one; those that a get holds do not."""
+        return sum(self._counts(wanted, priority))
+
+    def _counts(self, wanted: EntryFilter, priority: int | None) -> Iterator[int]:
+        start = 0
+        while start != END:
+            facts = {**filter_arguments(wanted), "priority": priority, "from": start}
+            start, number = self.run("entry_count", **facts)
+            yield int(number)
+
+    def set_closed(self, closed: bool) -> None:
+        """End the stream, or open it again."""
+        self.run("entry_close", closed=closed)
+
+    def status(self, owner: str | None = None) -> EntryQueueStatus:
+        """Figures for the attributes."""
+        now, first, last, closed, *rows = self.run("entry_status", owner=owner)
+        consumers = sorted(
+            (consumer_of(row, float(now)) for row in rows),
+            key=lambda each: (each.name.group, each.name.name),
+        )
+        length = self.count(EntryFilter(owner))
+        return EntryQueueStatus(length, int(first), int(last), bool(closed), consumers)
+
+
+def filter_arguments(wanted: EntryFilter) -> dict[str, Any]:
+    """A filter as the acts take it."""
+    return {"owner": wanted.owner, "tags": dict(wanted.tags)}
+
+
+def consumer_of(row: Sequence[Any], now: float) -> ConsumerStatus:
+    """A consumer from what the act ``entry_status`` tells of it."""
+    group, name, text, pending = row
+    facts = json.loads(text)
+    is_connected = "left_at" not in facts
+    idle = max(now - facts["seen_at" if is_connected else "left_at"], 0.0)
+    return ConsumerStatus(
+        ConsumerName(text_of(group), text_of(name)),
+        WatchTerms(
+            EntryFilter(facts.get("owner"), facts["tags"]),
+            int(facts["start"]),
+            int(facts["window"]),
+            auto_commit=facts["auto_commit"],
+        ),
+        consumer_state(is_connected, idle, int(pending)),
+        int(pending),
+        idle,
+    )

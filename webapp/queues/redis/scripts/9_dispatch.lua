@@ -1,0 +1,1 @@
+return acts[ARGV[1]]()

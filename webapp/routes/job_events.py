@@ -1,0 +1,108 @@
+"""``GET /api/v1/jobs/<id>/events``: a job as server-sent events, each picture as it is drawn."""
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+
+from flask import Blueprint, Response, request
+
+from webapp.access.auth import login_checker
+from webapp.access.scopes import AccessScope, requires
+from webapp.http.openapi import RouteNote, with_note
+from webapp.jobs.job_book import JobRecord
+from webapp.jobs.job_ends import JOBS_ADDRESS
+from webapp.queues.errors import QueueError
+from webapp.routes.context import caller
+from webapp.routes.events import format_event, stream_events
+from webapp.routes.job_states import (
+    JobState,
+    drawn_numbers,
+    job_state,
+    look_up,
+    picture_address,
+)
+from webapp.routes.jobs import find_job
+from webapp.routes.submission import has_caller_left
+from webapp.services import Services
+
+LOOK_SECONDS = 0.5  # between looks; the end of a job is told at once
+PING_SECONDS = 10.0  # of silence: proxies close what stays silent
+RETRY_MS = 2000
+END = "end"
+"""The last event's name and id: who comes again with it is told that there is no more."""
+
+
+def blueprint(services: Services) -> Blueprint:
+    """The route."""
+    routes = Blueprint("job_events", __name__)
+
+    @routes.get(f"{JOBS_ADDRESS}/<name>/events")
+    @requires(AccessScope.GENERATE)
+    @with_note(
+        RouteNote(
+            "A stream of events: state, progress, picture, end, ping",
+            content_type="text/event-stream",
+        )
+    )
+    def events(name: str) -> Response:
+        """Until the job has ended; pictures after ``Last-Event-ID`` alone."""
+        record = find_job(services, name)
+        last = request.headers.get("Last-Event-ID", "")
+        if last == END:
+            return Response(status=204)  # browsers ask no more then
+        leave = services.watchers.enter(caller())
+        has_login, environ = login_checker(services.credentials), request.environ
+        stream = event_stream(
+            services,
+            record,
+            picture_after(last),
+            lambda: has_login() and not has_caller_left(environ),
+        )
+        return stream_events(stream, leave)
+
+    return routes
+
+
+def picture_after(last: str) -> int:
+    """The number of the last picture that a listener has seen, -1 for none."""
+    return int(last) if last.isascii() and last.isdigit() and len(last) < 5 else -1
+
+
+def event_stream(
+    services: Services, record: JobRecord, seen: int, goes_on: Callable[[], bool]
+) -> Iterator[str]:
+    """The events as text, until the job ends, nobody listens, or the queue cannot be read."""
+    told: tuple[str, float] | None = None
+    spoke_at = time.monotonic()
+    yield f"retry: {RETRY_MS}\n\n"
+    while goes_on():
+        try:
+            now_known = look_up(services, record.id)
+            if now_known is None:  # its result was taken out of the sink
+                return
+            record = now_known
+            state = job_state(services, record)
+            for number in drawn_numbers(services, record.id):
+                if number > seen:
+                    seen = number
+                    data = {"number": number, "url": picture_address(record.id, number)}
+                    yield format_event("picture", data, str(number))
+            if record.outcome:
+                yield format_event(END, state, END)
+                return
+            now = (f"{state['state']} {state['position']}", state["progress"])
+            if now != told or time.monotonic() - spoke_at > PING_SECONDS:
+                yield change_event(state, told, now)
+                told, spoke_at = now, time.monotonic()
+            services.sink.wait(record.id, LOOK_SECONDS)
+        except (QueueError, sqlite3.Error):  # the listener comes again; the log has told
+            return
+
+
+def change_event(state: JobState, told: tuple[str, float] | None, now: tuple[str, float]) -> str:
+    """What has changed: the whole state, or how far a running job is; a ping where nothing has."""
+    if told is None or told[0] != now[0]:
+        return format_event("state", state)
+    if told == now:
+        return format_event("ping", {})
+    return format_event("progress", {"progress": state["progress"], "eta": state["eta"]})
