@@ -12,6 +12,8 @@ USAGE = """easel [serve] [flags]          start Easel (docs/flags.md, or easel s
 easel generate "prompt" [...]  draw without a server (easel generate --help)
 easel worker --data-dir DIR    one more worker for a running service (docs/workers.md)
 easel models merge A B [C]     merge checkpoints; convert, report (easel models --help)
+easel users add NAME --role R  accounts: add, list, disable, ... (easel users --help)
+easel tokens add NAME          API tokens of users (easel tokens --help)
 easel mcp --url ADDRESS        tools for agents over a running Easel (docs/jobs.md)
 easel plugin new NAME          write a plugin that works (docs/plugins.md)
 easel version                  print the version
@@ -57,6 +59,20 @@ def models(words: Sequence[str]) -> int:
     return run_models(words)
 
 
+def users(words: Sequence[str]) -> int:
+    """Add and change users' accounts."""
+    from webapp.accounts_command import run_users
+
+    return run_users(words)
+
+
+def tokens(words: Sequence[str]) -> int:
+    """Make and revoke users' API tokens."""
+    from webapp.accounts_command import run_tokens
+
+    return run_tokens(words)
+
+
 def plugin(words: Sequence[str]) -> int:
     """Write a new plugin; other words are flags, of which --data-dir counts."""
     from plugins.template import main as run_template
@@ -87,12 +103,14 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "worker": worker,
     "generate": generate,
     "models": models,
+    "users": users,
+    "tokens": tokens,
     "mcp": mcp,
     "plugin": plugin,
     "version": version,
 }
 
-DATA_DIR_COMMANDS = frozenset({"serve", "web", "worker", "generate", "models"})
+DATA_DIR_COMMANDS = frozenset({"serve", "web", "worker", "generate", "models", "users", "tokens"})
 """Commands that work in the data directory and keep what is their own from others."""
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from webapp.errors import Unavailable
 
 if TYPE_CHECKING:
-    from webapp.access.auth import Caller
+    from webapp.access.credentials import Caller
 
 CALLER_DIVISOR = 2
 """One place in so many is open to each caller but the owner, who may take all."""

@@ -28,7 +28,7 @@ def blueprint(services: Services) -> Blueprint:
         registry, changed = services.registry, threading.Event()
         leave = services.watchers.enter(caller())
         unsubscribe = registry.subscribe(lambda *_: changed.set())
-        text = event_stream(changed, lambda: registry.revision, login_checker())
+        text = event_stream(changed, lambda: registry.revision, login_checker(services.credentials))
         return stream_events(text, unsubscribe, leave)
 
     return events

@@ -2,7 +2,7 @@
 
 import pytest
 
-from webapp.access.auth import OWNER_CALLER, Caller
+from webapp.access.credentials import OWNER_CALLER, Caller
 from webapp.errors import Unavailable
 from webapp.http.waiting_limit import WaitingLimit
 from webapp.http.watcher_limit import WatcherLimit
