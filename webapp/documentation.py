@@ -9,6 +9,7 @@ from generator.models.families.architecture import PARTS
 from generator.models.families.detection_table import RULES, Rule
 from generator.models.file_contents import FileContents
 from generator.models.quantisation import WeightFormat
+from webapp.settings.editions import EDITIONS, FLAGS_BY_NAME
 from webapp.settings.flags import FLAGS, Flag
 from webapp.settings.options_table import OPTIONS, Option
 
@@ -24,6 +25,16 @@ names the nearest known one. This page is made from `webapp/settings/flags.py` b
 FLAGS_CLOSING = """## Accepted and ignored
 
 So that command lines for AUTOMATIC1111 or the vendor's service start unchanged; logged once.
+"""
+EDITIONS_OPENING = """# Editions
+
+`./webui.sh --edition NAME` stands for the flags below. A flag that you give wins over its preset,
+also in `COMMANDLINE_ARGS` or `EASEL_*`; `EASEL_NOWEBUI=0` leaves a switch off. An edition that the
+vendor's [service file](service-files.md) names is started by `./webui.sh up`. This page is made
+from `webapp/settings/editions.py` by `make docs`.
+
+| edition | flags | the vendor's image, type | what it is |
+|---|---|---|---|
 """
 OPTIONS_OPENING = """# Options
 
@@ -73,6 +84,24 @@ def flags_page() -> str:
         usages = ", ".join(f"`{flag_usage(flag)}`" for flag in ignored if flag.help == why)
         lines.append(f"* {why} {usages}")
     return "\n".join(lines) + "\n"
+
+
+def editions_page() -> str:
+    """docs/editions.md: each edition with the flags that it stands for."""
+    rows = []
+    for edition in EDITIONS:
+        flags = [" ".join(filter(None, (f"--{name}", text))) for name, text in edition.presets]
+        missing = [f"`--{name}`" for name, _ in edition.presets if name not in FLAGS_BY_NAME]
+        note = f" Not in this version: {', '.join(missing)}." if missing else ""
+        vendor = [f"`x.x-{edition.image}`" if edition.image else "", edition.service_type]
+        cells = (
+            f"`{edition.name}`",
+            f"`{' '.join(flags)}`" if flags else "none",
+            ", ".join(filter(None, vendor)) or "(managed)",
+            edition.help + note,
+        )
+        rows.append(f"| {' | '.join(cells)} |")
+    return EDITIONS_OPENING + "\n".join(rows) + "\n"
 
 
 def flag_usage(flag: Flag) -> str:
@@ -153,6 +182,7 @@ def _marks(rule: Rule) -> str:
 
 PAGES: Mapping[str, Callable[[], str]] = {
     "flags.md": flags_page,
+    "editions.md": editions_page,
     "options.md": options_page,
     "model-kinds.md": kinds_page,
 }
