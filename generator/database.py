@@ -1,7 +1,12 @@
-"""Recreatable SQLite files: opened, checked, renamed and replaced when damaged.
+"""Recreatable SQLite files: opened, checked, migrated, and replaced when damaged.
 
 What stands in them can be computed or counted again, so damage never keeps a process from starting:
 the file is renamed ``NAME.damaged-<time>``, the log says so once, and an empty one takes its place.
+A file of an earlier version is brought to this one's tables; as it was it is kept as
+``NAME.version-<n>``. One of a later version counts as damaged.
+
+``filebrowser/database.py`` is the same code, as neither package may import the other; a test
+compares them.
 """
 
 import fcntl
@@ -9,9 +14,11 @@ import logging
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from errno import EACCES
+from glob import escape
 from pathlib import Path
 from typing import TypeVar
 
@@ -31,12 +38,17 @@ class Damaged(sqlite3.DatabaseError):
 
 @dataclass(frozen=True, slots=True)
 class CacheSchema:
-    """The tables of a file (SQL that may be repeated), and the number of that form."""
+    """The tables of a file (SQL that may be repeated), and the number of that form.
+
+    ``migrations``: by version, the SQL that makes of a file of that version one of the next. A file
+    from whose version no steps lead here counts as damaged.
+    """
 
     script: str
     version: int = 1
     lock_timeout: float = 10.0  # seconds to wait for another writer
     durable: bool = False  # whether each change is on the disk before its call returns
+    migrations: Mapping[int, str] = field(default_factory=dict)
 
 
 class CacheDatabase:
@@ -60,7 +72,7 @@ class CacheDatabase:
             except sqlite3.DatabaseError as error:
                 if not is_damage(error):
                     raise
-                self._replace(error)
+                self._replace_damaged(error)
                 return self._run(work)
 
     def close(self) -> None:
@@ -77,7 +89,7 @@ class CacheDatabase:
         with self._connection:
             return work(self._connection)
 
-    def _replace(self, error: sqlite3.Error) -> None:
+    def _replace_damaged(self, error: sqlite3.Error) -> None:
         self.close()
         with lock_file(self.path):
             if file_identity(self.path) == self._opened[1:]:  # else somebody else has done it
@@ -105,8 +117,8 @@ def open_database(path: Path, layout: CacheSchema) -> sqlite3.Connection:
 
 def is_damage(error: BaseException) -> bool:
     """Whether an error says that the file itself is broken, and not the disk or the question."""
-    named = getattr(error, "sqlite_errorname", None) or ""
-    return isinstance(error, Damaged) or named.startswith(DAMAGE_CODES)
+    error_name = getattr(error, "sqlite_errorname", None) or ""
+    return isinstance(error, Damaged) or error_name.startswith(DAMAGE_CODES)
 
 
 def set_aside(path: Path, error: BaseException) -> None:
@@ -155,8 +167,16 @@ def lock_file(path: Path) -> Iterator[None]:
 def connect_file(
     path: Path, lock_timeout: float, *, autocommit: bool = False
 ) -> sqlite3.Connection:
-    """A connection for one thread at a time; the file is made, for its user alone. Not checked."""
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE))
+    """A connection for one thread at a time; the file is made, for its user alone. Not checked.
+
+    A file that is there is not opened here: when a descriptor of it is closed, this process loses
+    the locks that its other connections hold on it.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE))
+    except FileExistsError:
+        if not os.access(path, os.R_OK | os.W_OK):
+            raise PermissionError(EACCES, os.strerror(EACCES), str(path)) from None
     return sqlite3.connect(
         path,
         timeout=lock_timeout,
@@ -177,12 +197,13 @@ def _connect(path: Path, layout: CacheSchema) -> sqlite3.Connection:
 
 
 def check_database(connection: sqlite3.Connection, path: Path, layout: CacheSchema) -> None:
-    """Make the tables where there are none. Raises :class:`Damaged` and its kin.
+    """Make the tables, or bring those of an earlier version to this one's.
 
-    Nothing is written where the file is as it should be: the disk may be full.
+    Raises :class:`Damaged` and its kin. Nothing is written where the file is as it should be: the
+    disk may be full.
     """
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version not in (0, layout.version):
+    if not 0 <= version <= layout.version:
         raise Damaged(f"its version is {version}, this Easel writes {layout.version}")
     if path.stat().st_size <= MAX_CHECKED_BYTES:
         verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
@@ -190,13 +211,72 @@ def check_database(connection: sqlite3.Connection, path: Path, layout: CacheSche
             raise Damaged(verdict)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute(f"PRAGMA synchronous = {'FULL' if layout.durable else 'NORMAL'}")
-    connection.executescript(layout.script)
+    if version == layout.version:
+        connection.executescript(layout.script)  # for tables that came since, of the same version
+        _check_columns(connection, layout)
+    else:
+        _migrate(connection, path, layout, version)
+
+
+def _migrate(connection: sqlite3.Connection, path: Path, layout: CacheSchema, version: int) -> None:
+    """Bring a file of an earlier version, or an empty one, to this one's, as one transaction."""
+    # A file of before the versions has tables and says 0.
+    first = version or (1 if columns_of(connection) else layout.version)
+    steps = [layout.migrations.get(number, "") for number in range(first, layout.version)]
+    if not all(steps):
+        raise Damaged(f"nothing leads from its version {version} to {layout.version}")
+    stamp = f"PRAGMA user_version = {layout.version}"
+    try:
+        connection.executescript(";\n".join(("BEGIN IMMEDIATE", *steps, layout.script, stamp)))
+        _check_columns(connection, layout)
+        if steps:
+            copy = keep_copy(path, first)
+            log.warning(
+                "%s is of version %d and is brought to %d; as it was it is kept as %s",
+                path, first, layout.version, copy.name,
+            )  # fmt: skip
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def keep_copy(path: Path, version: int) -> Path:
+    """Copy what is committed in a database to ``NAME.version-<n>``; returns the copy.
+
+    The copy of an earlier version goes. Raises ``OSError``, ``sqlite3.Error``.
+    """
+    copy = path.with_name(f"{path.name}.version-{version}")
+    draft = Path(f"{copy}.part")
+    _remove(draft)
+    try:
+        with (
+            closing(connect_file(draft, 0.0)) as target,
+            closing(sqlite3.connect(path)) as source,  # one of its own, which sees no open change
+        ):
+            source.backup(target)
+        draft.rename(copy)
+    except BaseException:
+        _remove(draft)
+        raise
+    for older in path.parent.glob(f"{escape(path.name)}.version-*"):
+        if older != copy:
+            older.unlink(missing_ok=True)
+    return copy
+
+
+def _remove(path: Path) -> None:
+    for ending in ("", *SQLITE_SUFFIXES):
+        Path(f"{path}{ending}").unlink(missing_ok=True)
+
+
+def _check_columns(connection: sqlite3.Connection, layout: CacheSchema) -> None:
+    """See that the tables have the columns of ``layout``. Raises :class:`Damaged`."""
     with closing(sqlite3.connect(":memory:")) as model:
         model.executescript(layout.script)
         if not columns_of(model).items() <= columns_of(connection).items():
             raise Damaged("its tables are not those of this Easel")
-    if version != layout.version:
-        connection.execute(f"PRAGMA user_version = {layout.version}")
 
 
 def columns_of(connection: sqlite3.Connection) -> dict[str, tuple[str, ...]]:

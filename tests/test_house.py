@@ -118,6 +118,47 @@ def test_both_readers_of_pictures_know_the_same_damage() -> None:
     assert ours - too_large == set(image_open.DAMAGED_PICTURE_ERRORS)
 
 
+def code_of(path: Path, names: dict[str, str]) -> str:
+    """The syntax tree of a module without its docstrings, with some names replaced."""
+    text = path.read_text(encoding="utf-8")
+    for name, other in names.items():
+        text = text.replace(name, other)
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        described = ast.Module | ast.ClassDef | ast.FunctionDef
+        if isinstance(node, described) and ast.get_docstring(node):
+            del node.body[0]
+    return ast.dump(tree)
+
+
+def test_both_openers_of_databases_are_the_same_code() -> None:
+    """The file browser and the generator may not import each other; names apart they are equal."""
+    names = {
+        "filebrowser.": "generator.",
+        "FileDatabaseDamaged": "Damaged",
+        "FileDatabaseSchema": "CacheSchema",
+        "FileDatabase": "CacheDatabase",
+    }
+    twin = code_of(ROOT / "filebrowser" / "database.py", names)
+    assert twin == code_of(ROOT / "generator" / "database.py", {})
+
+
+def test_databases_are_opened_in_one_way() -> None:
+    """By ``open_database`` and its kin, which check and migrate them; the queue's readers apart."""
+    openers = [
+        str(path.relative_to(ROOT))
+        for top in ("webapp", "filebrowser", "generator", "plugins")
+        for path in sorted((ROOT / top).rglob("*.py"))
+        if "sqlite3.connect(" in path.read_text(encoding="utf-8")
+    ]
+    assert openers == [
+        "webapp/queues/sqlite/reader_pool.py",
+        "webapp/queues/sqlite/salvage.py",  # a damaged file, to read what is left
+        "filebrowser/database.py",
+        "generator/database.py",
+    ]
+
+
 MOST_LINES = 50  # of a function, from def to its end, without the docstring
 
 

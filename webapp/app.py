@@ -58,6 +58,7 @@ from webapp.routes.files import (
     text_files,
     uploads,
 )
+from webapp.routes.predict import queue_api
 from webapp.settings.data_dir import known_data_paths
 from webapp.settings.secret_files import session_key
 
@@ -79,7 +80,7 @@ API: tuple[RouteModule, ...] = (
     probes, generation, progress, models, controlnet, poses, model_cards, internal, token_count,
     styles, docs, extras, pictures, machine, sysinfo, worker_commands, plugins, interrogate,
     training, foreign_apis, openai_images, openai_models, events, login, signed_links, metrics,
-    model_tools, model_report, model_notes,
+    model_tools, model_report, model_notes, queue_api,
 )  # fmt: skip
 """The modules of routes; each has one ``blueprint(services)``."""
 
@@ -121,7 +122,10 @@ def create_app(services: "Services") -> Flask:
     error_handlers.install(app)
     add_routes(app, services)
     path_middleware = middleware.PathMiddleware(
-        app.wsgi_app, config.root_path, known_data_paths(config)
+        app.wsgi_app,
+        config.root_path,
+        known_data_paths(config),
+        "" if config.asynchronous else f"/api/predict/{config.service_name}",
     )
     app.wsgi_app = path_middleware  # type: ignore[method-assign]
     return app

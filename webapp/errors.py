@@ -158,6 +158,18 @@ class UnknownModel(Refused):
     status = 404
 
 
+class UnknownService(Refused):
+    """There is no service, no path or no entry of that name."""
+
+    status = 404
+
+
+class StreamClosed(Refused):
+    """The queue takes no entries: its stream was ended."""
+
+    status = 409
+
+
 class JobStopped(Refused):
     """A job was stopped on request, and nothing of it can be answered."""
 

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from flask import Flask, Response, g, request
 
+from webapp.access.auth import PREDICT_PATH
 from webapp.access.cors import ANY_ORIGIN, NULL_ORIGIN, AllowedOrigins
 from webapp.http.content_policy import default_policy
 from webapp.http.request_body import check_body
@@ -31,6 +32,7 @@ LOGGED_PATHS = ("/sdapi", "/v1/")
 """What ``--api-log`` tells of: AUTOMATIC1111's API and OpenAI's."""
 
 REQUEST_ID = re.compile(r"[\w.:-]{1,64}")
+PREDICT = "/api/predict/"
 SHARE = re.compile(r"^/s/[^/]+")
 SLASHES = re.compile(r"/{2,}")
 
@@ -42,11 +44,16 @@ class PathMiddleware:
 
     Doubled and trailing slashes are removed, ``--subpath`` is taken off, and the ``image_url`` of a
     picture, which is a path below one of ``picture_roots``, becomes ``/file=``.
+    ``gateway`` is the prefix under which the vendor's clients know the service; "" where that is a
+    queue.
     """
 
-    def __init__(self, app: Wsgi, root_path: str, picture_roots: Sequence[str] = ()) -> None:
+    def __init__(
+        self, app: Wsgi, root_path: str, picture_roots: Sequence[str] = (), gateway: str = ""
+    ) -> None:
         self.app = app
         self.picture_roots = tuple(f"{root}/" for root in picture_roots)
+        self.gateway = gateway
         self.root = "/" + root_path.strip("/") if root_path.strip("/") else ""
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -56,6 +63,10 @@ class PathMiddleware:
             environ["SCRIPT_NAME"] = self.root
             if path == self.root or path.startswith(self.root + "/"):
                 path = path.removeprefix(self.root)
+        if path.startswith(PREDICT):
+            environ[PREDICT_PATH] = path.rstrip("/")
+            if self.gateway and f"{path}/".startswith(f"{self.gateway}/"):
+                path = path.removeprefix(self.gateway) or "/"
         if path.startswith(self.picture_roots):
             path = f"/file={path}"
         environ["PATH_INFO"] = path.rstrip("/") or "/"

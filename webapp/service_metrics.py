@@ -4,6 +4,9 @@ Requests are counted here, in the web process. Everything of workers and jobs is
 queue's store when somebody asks, so that it is true for all processes and outlives them.
 """
 
+import logging
+import sqlite3
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -16,6 +19,7 @@ from prometheus_client.registry import Collector
 from webapp.plugins.plugin_jobs import count_hook_seconds
 from webapp.queues.contracts.counters import CounterValue
 from webapp.queues.contracts.heartbeats import WorkerState
+from webapp.queues.errors import QueueError
 from webapp.settings.devices import resolve_devices
 from webapp.version import VERSION
 
@@ -23,11 +27,14 @@ if TYPE_CHECKING:
     from webapp.plugins.web_plugins import WebPlugins
     from webapp.services import Services
 
+log = logging.getLogger("easel.web")
+
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 OTHER, UNMATCHED = "other", "unmatched"
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)  # seconds
 STATE_NAMES: Mapping[str, str] = {"starting": "loading", "working": "drawing"}
 WORKER_STATES = ("idle", "loading", "drawing", "draining", "dead")
+STORE_SECONDS = 0.25  # that a scrape waits until seconds of hooks are stored
 
 COUNTERS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "jobs": ("Jobs answered", ("kind", "user", "model", "status")),
@@ -72,7 +79,9 @@ class ServiceCollector(Collector):
 
     def __init__(self, services: "Services") -> None:
         self.services = services
-        self.devices = resolve_devices(services.config.device)
+        least = services.config.workers_min  # others may have been ended, and are not dead
+        self.devices = resolve_devices(services.config.device)[:least]
+        self._storing: threading.Thread | None = None
 
     def describe(self) -> Iterable[Metric]:
         """Nothing: the store is not asked before somebody asks us."""
@@ -95,9 +104,22 @@ class ServiceCollector(Collector):
         yield worker_states(workers, self.devices)
         yield from worker_memory(workers)
         plugin_numbers = list(plugin_metrics(services.plugins))
-        count_hook_seconds(services.counters, services.plugins.host)
+        self._store_hook_seconds()
         yield from counter_metrics(services.counters.counters())
         yield from plugin_numbers
+
+    def _store_hook_seconds(self) -> None:
+        """Add to the store's sums what hooks took here; wait a moment for it, not for writers."""
+        if self._storing is None or not self._storing.is_alive():
+            self._storing = threading.Thread(target=self._count, name="hook-seconds", daemon=True)
+            self._storing.start()
+        self._storing.join(STORE_SECONDS)
+
+    def _count(self) -> None:
+        try:
+            count_hook_seconds(self.services.counters, self.services.plugins.host)
+        except (QueueError, sqlite3.Error) as error:
+            log.warning("seconds in hooks of plugins are not counted: %s", error)
 
 
 def plugin_metrics(plugins: "WebPlugins") -> Iterator[Metric]:

@@ -27,6 +27,7 @@ from webapp.plugins.model_registry import registry_of
 from webapp.plugins.web_plugins import WebPlugins
 from webapp.process_tree import SUPERVISOR_VARIABLE
 from webapp.queues.contracts.counters import Counters
+from webapp.queues.contracts.entries import EntryQueues
 from webapp.queues.contracts.heartbeats import Heartbeats
 from webapp.queues.contracts.plugin_states import PluginStates
 from webapp.queues.contracts.progress import ProgressBoard
@@ -36,6 +37,7 @@ from webapp.queues.contracts.sink import Sink
 from webapp.queues.contracts.stop_requests import StopRequests
 from webapp.queues.contracts.worker_commands import WorkerCommands
 from webapp.queues.job_limit import JobLimit
+from webapp.queues.plans import Plans
 from webapp.queues.task_registry import TaskRegistry
 from webapp.settings.data_dir import open_store, service_token
 from webapp.settings.option_store import OptionStore, options_of
@@ -73,6 +75,7 @@ class Services:
     heartbeats: Heartbeats
     counters: Counters
     plugin_states: PluginStates
+    entries: EntryQueues
     registry: Registry
     options: OptionStore
     credentials: Credentials
@@ -117,7 +120,7 @@ def build_services(
     if store is None:
         store = open_store(config, log.getChild("queue"))
         closing.callback(store.close)
-    overrides = {**dict.fromkeys(STORE_PARTS, store), **overrides}
+    overrides = {**dict.fromkeys(STORE_PARTS, store), "entries": store.entries, **overrides}
     if "registry" not in overrides:
         overrides["registry"] = _watched_registry(config, closing)
     registry: Registry = overrides["registry"]
@@ -138,9 +141,15 @@ def build_services(
     overrides.setdefault("signer", UrlSigner(session_key(config.easel_dir)))
     overrides.setdefault("waiting_limit", WaitingLimit(config.max_waiting_requests))
     overrides.setdefault(
-        "job_limit", JobLimit(config.max_queued_jobs, config.easel_dir, config.upload_spare)
+        "job_limit", JobLimit(plans_of(config), config.easel_dir, config.upload_spare)
     )
     return Services(**{"config": config, "log": log, "close": closing.close, **overrides})
+
+
+def plans_of(config: "Config") -> Plans:
+    """What the flags let each caller take of the queue."""
+    shares, limits = dict(config.gpu_shares), dict(config.max_queued_jobs_of)
+    return Plans(config.max_queued_jobs, shares, limits)
 
 
 def _watched_registry(config: "Config", closing: ExitStack) -> Registry:

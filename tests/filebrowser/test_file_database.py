@@ -1,5 +1,6 @@
 """Databases that can be made again: damage costs what they held, and never a start."""
 
+import errno
 import logging
 import multiprocessing
 import os
@@ -302,3 +303,92 @@ def test_a_file_that_is_not_there_has_no_identity(path: Path) -> None:
     assert file_identity(path) == (0, 0)
     open_database(path, NOTES).close()
     assert file_identity(path) == (path.stat().st_dev, path.stat().st_ino)
+
+
+MARKED = FileDatabaseSchema(
+    "CREATE TABLE IF NOT EXISTS notes"
+    " (id INTEGER PRIMARY KEY, text TEXT, mark TEXT NOT NULL DEFAULT '');",
+    version=3,
+    migrations={
+        1: "ALTER TABLE notes ADD COLUMN mark TEXT NOT NULL DEFAULT ''",
+        2: "UPDATE notes SET mark = 'old'; UPDATE notes SET text = upper(text);",
+    },
+)
+
+
+def marks_in(notes: FileDatabase) -> list[tuple[str, str]]:
+    return notes.call(lambda rows: rows.execute("SELECT text, mark FROM notes").fetchall())
+
+
+def write_notes(path: Path) -> None:
+    notes = FileDatabase(path, NOTES)
+    add(notes, "kept")
+    notes.close()
+
+
+@pytest.mark.parametrize("version", [0, 1])
+def test_a_file_of_an_earlier_version_is_migrated_and_kept_as_it_was(
+    path: Path, version: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_notes(path)
+    set_version(path, version)  # 0: of before the versions
+    for _ in range(2):
+        notes = FileDatabase(path, MARKED)
+        assert marks_in(notes) == [("KEPT", "old")]
+        notes.close()
+    copy = path.with_name("notes.db.version-1")
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert copy.name in caplog.text
+    assert texts_in(FileDatabase(copy, NOTES)) == ["kept"]
+    assert copy.stat().st_mode & 0o077 == 0
+    assert put_aside_beside(path) == []
+
+
+def test_of_copies_the_latest_is_kept(path: Path) -> None:
+    write_notes(path)
+    open_database(path, MARKED).close()
+    later = {**MARKED.migrations, 3: "UPDATE notes SET mark = 'older'"}
+    notes = FileDatabase(path, FileDatabaseSchema(MARKED.script, version=4, migrations=later))
+    assert marks_in(notes) == [("KEPT", "older")]
+    assert [copy.name for copy in path.parent.glob("*.version-*")] == ["notes.db.version-3"]
+
+
+def test_many_open_a_file_of_an_earlier_version_at_once(path: Path) -> None:
+    write_notes(path)
+    threads = [
+        threading.Thread(target=lambda: open_database(path, MARKED).close()) for _ in range(6)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert marks_in(FileDatabase(path, MARKED)) == [("KEPT", "old")]
+    assert len(list(path.parent.glob("*.version-*"))) == 1
+    assert put_aside_beside(path) == []
+
+
+def test_a_step_that_fails_changes_nothing_and_the_file_is_put_aside(path: Path) -> None:
+    write_notes(path)
+    steps = {1: "UPDATE notes SET text = 'half'; INSERT INTO nowhere VALUES (1);", 2: "SELECT 1"}
+    wrong = FileDatabaseSchema(MARKED.script, version=3, migrations=steps)
+    assert marks_in(FileDatabase(path, wrong)) == []
+    (aside,) = put_aside_beside(path)
+    assert texts_in(FileDatabase(path.with_name(aside), NOTES)) == ["kept"]
+    assert list(path.parent.glob("*.version-*")) == []
+
+
+def test_without_room_for_the_copy_the_file_stays_as_it_is(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_notes(path)
+
+    def fill(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr(Path, "rename", fill)
+        with pytest.raises(OSError, match="No space"):
+            open_database(path, MARKED)
+    assert [each.name for each in path.parent.iterdir() if "version" in each.name] == []
+    assert texts_in(FileDatabase(path, NOTES)) == ["kept"]
+    assert marks_in(FileDatabase(path, MARKED)) == [("KEPT", "old")]

@@ -16,6 +16,7 @@ from flask import Flask, current_app, g, request, session
 from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
 
 from webapp.access.cors import AllowedOrigins
+from webapp.access.eas_signature import SignedRequest, read_signed_request
 from webapp.access.login_throttle import LoginThrottle
 from webapp.access.page_origin import SAFE_METHODS, check_host, check_origin, is_untrusted_page
 from webapp.access.revoked_logins import RevokedLogins
@@ -44,6 +45,10 @@ SIGNED_ENDPOINTS = frozenset({"files.by_path", "files.by_absolute_path"})
 """What a signed link opens without a credential."""
 
 NO_ORIGINS = AllowedOrigins()
+INNER_CALLER, PREDICT_PATH = "easel.caller", "easel.predict_path"
+"""Keys of a request's environment that no client can set: for whom the service itself asks;
+the path of a request to ``/api/predict`` as it came."""
+
 DECOY = Secret(secrets.token_hex())
 """What an unknown name's password is compared with: nobody knows it."""
 
@@ -118,6 +123,28 @@ class Credentials:
         for narrow in self.narrow:
             if narrow.token == secret:
                 caller = caller or Caller(narrow.name, narrow.scope)
+        return caller
+
+    def by_signature(self, signed: SignedRequest) -> Caller | None:
+        """Whose token a request was signed with; tokens that could be guessed sign nothing."""
+        owner = () if self.token is None else ((OWNER_CALLER, self.token),)
+        narrow = ((Caller(each.name, each.scope), each.token) for each in self.narrow)
+        for caller, token in (*owner, *narrow):
+            if len(token) >= MIN_TOKEN_LENGTH and signed.is_signed_with(token):
+                return caller
+        return None
+
+    def admit_signed(
+        self, signed: SignedRequest, throttle: LoginThrottle | None, address: str
+    ) -> Caller | None:
+        """Who may come in by a signature; None, and a guess more counted, if it is wrong.
+
+        Raises ``TooManyTries``.
+        """
+        caller = self.by_signature(signed)
+        if caller is None and throttle is not None:
+            throttle.check(TOKEN_ACCOUNT, address)
+            throttle.record_failure(TOKEN_ACCOUNT, address)
         return caller
 
     def by_password(self, name: str, secret: Secret) -> Caller | None:
@@ -235,6 +262,12 @@ def check_access(
             if not is_null_origin_form():
                 check_origin(origins)
         return
+    inner = request.environ.get(INNER_CALLER)
+    if isinstance(inner, Caller):  # an entry that this caller has put
+        g.caller = inner
+        bind(user=inner.name)
+        check_scope(inner, scope)
+        return
     if SIGNATURE in request.args and request.endpoint in SIGNED_ENDPOINTS:
         g.caller = check_signed_link(signer)
         return
@@ -247,9 +280,14 @@ def check_access(
             check_origin(origins)
     elif g.caller.by_cookie and request.method not in SAFE_METHODS:
         check_origin(origins)
-    if request.endpoint is not None and scope not in ALLOWED_SCOPES[g.caller.scope]:
+    check_scope(g.caller, scope)
+
+
+def check_scope(caller: Caller, scope: AccessScope) -> None:
+    """Raise ``Forbidden`` where a credential is too narrow for the route that is asked."""
+    if request.endpoint is not None and scope not in ALLOWED_SCOPES[caller.scope]:
         raise Forbidden(
-            f"This credential is for {g.caller.scope}; {request.method} {request.path} takes "
+            f"This credential is for {caller.scope}; {request.method} {request.path} takes "
             f"one for {scope}. See docs/access.md."
         )
 
@@ -282,6 +320,8 @@ def identify(
     """
     if credentials.open_to_all:
         return OWNER_CALLER
+    if signer := identify_signer(credentials, throttle):
+        return signer
     header = request.headers.get("Authorization", "") or request.headers.get(FILEBROWSER_TOKEN, "")
     credential = parse_authorization(header)
     if credential is None or credential.secret:
@@ -295,6 +335,27 @@ def identify(
         caller: Caller = current_user.caller
         return caller
     raise wrong_credential(header) if header.strip() else NotAuthenticated("Not authenticated")
+
+
+def identify_signer(credentials: Credentials, throttle: LoginThrottle | None) -> Caller | None:
+    """Whose signature a request to ``/api/predict`` has; None where it has none.
+
+    Raises ``WrongCredential``. The body is held against the signed digest when it is read.
+    """
+    path = request.environ.get(PREDICT_PATH)
+    if path is None:
+        return None
+    paths = (path, f"{request.script_root}{path}")
+    signed = read_signed_request(lambda name: request.headers.get(name, ""), request.method, paths)
+    if signed is None:
+        return None
+    caller = credentials.admit_signed(signed, throttle, request.remote_addr or "")
+    if caller is None:
+        raise WrongCredential(
+            "Incorrect signature: it is not made of this request with a token of this service."
+        )
+    g.content_md5 = signed.content_md5
+    return caller
 
 
 def wrong_credential(header: str) -> WrongCredential:

@@ -219,6 +219,20 @@ OPENAI_ERRORS: Mapping[str, Schema] = {
     "401": error_response("No valid credential", "OpenAiError"),
     "default": error_response("Something failed", "OpenAiError"),
 }
+PLAIN_ERRORS: Mapping[str, Schema] = {
+    status: {
+        "description": description,
+        "content": {"text/plain": {"schema": {"type": "string"}}},
+    }
+    for status, description in (
+        ("400", "A parameter has no such value"),
+        ("401", "No valid credential"),
+        ("404", "There is nothing of that name"),
+        ("default", "Something failed"),
+    )
+}
+"""Of the queues, whose clients show an error's body as it is."""
+
 SECURITY: Schema = {
     "token": {
         "type": "apiKey",

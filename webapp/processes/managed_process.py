@@ -29,6 +29,7 @@ class ProcessExit:
     pid: int
     how: str
     code: int  # negative: the signal that killed it
+    planned: bool = False  # it was told to end, as there was nothing to do
 
 
 class ManagedProcess:
@@ -60,6 +61,7 @@ class ManagedProcess:
         self.stdin_data = stdin_data
         self.hang_watch = hang_watch
         self.start_seconds = start_seconds
+        self.is_wanted = True  # else it is not started, and not started again
         self.death_count = 0
         self._deaths: deque[float] = deque(maxlen=MANY_DEATHS)
         self._process: subprocess.Popen[bytes] | None = None
@@ -67,6 +69,7 @@ class ManagedProcess:
         self._kill_reason = ""  # why we ended it
         self._left_behind = False  # it cannot be killed
         self._idle_deaths = 0
+        self._retiring = False
 
     @property
     def is_alive(self) -> bool:
@@ -80,7 +83,7 @@ class ManagedProcess:
 
     def start(self) -> None:
         """Start it now, in this process group; later where the system has no room for it."""
-        self._kill_reason, self._left_behind = "", False
+        self._kill_reason, self._left_behind, self._retiring = "", False, False
         if self.hang_watch is not None:
             self.hang_watch.begin(self.start_seconds)
         try:
@@ -98,8 +101,8 @@ class ManagedProcess:
             self.log.error("%s cannot be started: %s", self.name, error)
 
     def start_if_due(self) -> None:
-        """Start it again once its pause is over."""
-        if self._process is None and time.monotonic() >= self._due_at:
+        """Start it, where it is wanted, once its pause is over."""
+        if self.is_wanted and self._process is None and time.monotonic() >= self._due_at:
             self.start()
 
     def reap(self) -> ProcessExit | None:
@@ -107,12 +110,14 @@ class ManagedProcess:
         if self._process is None or (self._process.poll() is None and not self._left_behind):
             return None
         process, self._process = self._process, None
-        self.death_count += 1
+        self.death_count += not self._retiring
         self._due_at = time.monotonic()
         code = process.poll()
         if code is None:  # left behind
             code = -signal.SIGKILL
-        return ProcessExit(process.pid, self._kill_reason or describe_exit(code), code)
+        return ProcessExit(
+            process.pid, self._kill_reason or describe_exit(code), code, planned=self._retiring
+        )
 
     def end_if_hung(self, ran: float) -> None:
         """End the process where it makes no progress; ``ran`` is the seconds since the last look.
@@ -166,6 +171,16 @@ class ManagedProcess:
             if self.device and self._idle_deaths >= DEATHS_BEFORE_COLD_START
             else {}
         )
+
+    def wake(self) -> None:
+        """Have it run; one that is still ending is started again when it has."""
+        self.is_wanted = True
+        self.start_if_due()
+
+    def retire(self) -> None:
+        """Have it end after the job that it may be working on, and stay away."""
+        self.is_wanted, self._retiring = False, self._process is not None
+        self.signal(signal.SIGTERM)
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal if it runs."""

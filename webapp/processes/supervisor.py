@@ -23,12 +23,11 @@ from webapp.access.secret import Secret
 from webapp.logs import start_log
 from webapp.process_tree import (
     LISTEN_FD_VARIABLE,
-    PROGRESS_FD_VARIABLE,
     SUPERVISOR_VARIABLE,
 )
-from webapp.processes.hang_watch import HangWatch
-from webapp.processes.managed_process import ManagedProcess
+from webapp.processes.managed_process import ManagedProcess, ProcessExit
 from webapp.processes.ports import PortTaken, ReadinessProbe, open_listener
+from webapp.processes.worker_pool import WorkerPool, create_pool
 from webapp.queues.drain import announce_drain, withdraw_drain
 from webapp.queues.errors import QueueError
 from webapp.queues.folder_watch import QueueWatchThread
@@ -44,8 +43,6 @@ from webapp.settings.secret_flags import (
     remove_secrets,
     split_secrets,
 )
-from webapp.worker.expected_pace import LOADING_FACTOR
-from webapp.worker.progress_mark import NO_LIMIT, ProgressMark
 
 if TYPE_CHECKING:
     from webapp.queues.contracts.queue_store import QueueStore
@@ -67,14 +64,15 @@ class Supervisor:
     def __init__(
         self,
         web: ManagedProcess,
-        workers: Sequence[ManagedProcess],
+        pool: WorkerPool,
         store: "QueueStore",
         log: logging.Logger,
         reopen: "Callable[[], QueueStore]",
     ) -> None:
         """``reopen`` opens the queue after it was lost, or raises as :func:`reopen_queue`."""
         self.web = web
-        self.workers = tuple(workers)
+        self.pool = pool
+        self.workers = pool.workers
         self.store = store
         self.log = log
         self.reopen = reopen
@@ -94,8 +92,7 @@ class Supervisor:
         self.release_dead_workers()
         self.announce(withdraw_drain)
         with signal_wakeup() as sleep:
-            for child in (self.web, *self.workers):
-                child.start()
+            self.start_processes()
             probe.start()
             self.watch_queue()
             looked_at = time.monotonic()
@@ -107,6 +104,7 @@ class Supervisor:
                 if self.restart_requested:
                     self.restart(sleep)
                 self.restart_dead()
+                self.pool.scale(self.store)
                 if self.queue_lost.is_set():
                     self.reopen_store()
                 if not probe.answered.is_set() and self.web.death_count >= MAX_DEATHS_AT_START:
@@ -116,19 +114,31 @@ class Supervisor:
             self.stop(sleep)
         return 0
 
+    def start_processes(self) -> None:
+        """Start the web process and the workers that are wanted."""
+        for child in (self.web, *self.workers):
+            if child.is_wanted:
+                child.start()
+
     def restart_dead(self) -> None:
         """Start again what has died, and give a dead worker's jobs to the next."""
         for child in (self.web, *self.workers):
             death = child.reap()
             if death is not None:
-                self.count_restart(child.device or "web")
-                released = 0
-                if child.device:
-                    name = WorkerId.of_process(child.device, death.pid)
-                    released = self.release_leases(name, death.how)
-                answer_stored = death.code == os.EX_SOFTWARE  # the job's error was stored before
-                child.schedule_restart(death, caused_by_job=released > 0 or answer_stored)
+                self.follow_death(child, death)
             child.start_if_due()
+
+    def follow_death(self, child: ManagedProcess, death: ProcessExit) -> None:
+        """Free what a process held, and count and time its restart if it was not told to end."""
+        released = 0
+        if child.device:
+            name = WorkerId.of_process(child.device, death.pid)
+            released = self.release_leases(name, death.how)
+        if death.planned:
+            return
+        self.count_restart(child.device or "web")
+        answer_stored = death.code == os.EX_SOFTWARE  # the job's error was stored before
+        child.schedule_restart(death, caused_by_job=released > 0 or answer_stored)
 
     def watch_queue(self) -> None:
         """Look whether the queue stays where it is."""
@@ -197,8 +207,7 @@ class Supervisor:
         self.stop(sleep)
         if not self.stop_signals:
             self.announce(withdraw_drain)
-            for child in (self.web, *self.workers):
-                child.start()
+            self.start_processes()
 
     def announce(self, write: Callable[["QueueStore"], None]) -> None:
         """Write to the board whether the service is ending."""
@@ -287,12 +296,7 @@ def run(config: "Config", flags: Sequence[str], program: Sequence[str] = PROGRAM
     web = create_web_process(
         (*program, "web", *flags, "--port", str(port)), child_environment, listening, secrets, log
     )
-    workers = [
-        create_worker_process(
-            device, (*program, "worker", *flags), child_environment, config.worker_hang_seconds, log
-        )
-        for device in names
-    ]
+    pool = create_pool(config, names, (*program, "worker", *flags), child_environment, log)
     probe = ReadinessProbe(
         config.host,
         port,
@@ -300,7 +304,7 @@ def run(config: "Config", flags: Sequence[str], program: Sequence[str] = PROGRAM
         lambda: announce(config, port, key),
     )
     reopen = partial(reopen_queue, config, log, port, key)
-    supervisor = Supervisor(web, workers, store, log, reopen)
+    supervisor = Supervisor(web, pool, store, log, reopen)
     supervisor.listen_to_signals()
     try:
         return supervisor.run(probe)
@@ -324,27 +328,6 @@ def create_web_process(
         log,
         pass_fds=(listening.fileno(),),
         stdin_data=secrets,
-    )
-
-
-def create_worker_process(
-    device: str,
-    command: Sequence[str],
-    environment: Mapping[str, str],
-    hang_seconds: float,
-    log: logging.Logger,
-) -> ManagedProcess:
-    """The worker of a device, with what it tells of its progress by."""
-    mark = ProgressMark.create()
-    return ManagedProcess(
-        f"The worker of {device}",
-        (*command, "--device", device),
-        {**environment, PROGRESS_FD_VARIABLE: str(mark.descriptor)},
-        log,
-        device=device,
-        pass_fds=(mark.descriptor,),
-        hang_watch=HangWatch(mark),
-        start_seconds=LOADING_FACTOR * (hang_seconds or NO_LIMIT),
     )
 
 

@@ -23,6 +23,7 @@ from webapp.process_tree import LISTEN_FD_VARIABLE, die_with_parent, die_with_su
 from webapp.processes.allocator import return_large_pieces
 from webapp.processes.web_worker import ConnectionLimits, HeadFirstWorker
 from webapp.queues.folder_watch import QueueWatchThread
+from webapp.routes.predict.dispatcher import EntryDispatcher
 from webapp.services import build_services
 from webapp.settings.config import Config, parse_with_secrets
 from webapp.settings.data_dir import CannotUse, prepare_data_dir
@@ -114,6 +115,8 @@ class GunicornServer(BaseApplication):
             services.filing.start()
         QueueWatchThread(services.queue, partial(end_process, self.config, services.log)).start()
         app = create_app(services)
+        if self.config.asynchronous:
+            EntryDispatcher(app, services).start()
         refuse_imports()  # a plugin's web.py shall not bring torch in by a later import
         gc.collect()
         gc.freeze()  # all modules and routes, which each full collection would walk, for 0.1 s

@@ -1,5 +1,7 @@
 """Errors of a queue store."""
 
+RETRY_AFTER = 5  # seconds after which the store is likely to be well
+
 
 class QueueError(Exception):
     """Root of the store's own errors."""
@@ -16,9 +18,13 @@ class AnswerTooLarge(QueueError):
 class QueueLost(QueueError):
     """The store's folder was removed or replaced under the running process (HTTP 503)."""
 
+    retry_after = RETRY_AFTER
+
 
 class QueueDamaged(QueueError):
     """The store's file was damaged and has been replaced by a new one (HTTP 503)."""
+
+    retry_after = RETRY_AFTER
 
 
 class QueueUnwritable(QueueFull):

@@ -1,14 +1,31 @@
-"""The scheduling rule of a queue: which frame runs next. A pure function that every store uses."""
+"""The match rule of a queue: which frame runs next. Pure functions that every store uses.
+
+1. **Priority.** The highest priority that waits makes the class that is looked at.
+2. **Deficit round robin** over the owners of the class (Shreedhar and Varghese, SIGCOMM 1995), in
+   predicted GPU seconds. A round gives every waiting owner a quantum, times their weight; a frame
+   is due when its owner's deficit covers it, and a new round comes only when none is. Classes keep
+   separate accounts. The round is given to all owners at once, so that step 3 has a choice.
+3. **A checkpoint in memory**, among the frames that are due. Then the greatest deficit by weight,
+   then the oldest frame.
+
+An owner's oldest frame that has waited longer than the age cap is overdue: it joins the class
+whatever its priority, counts as if its checkpoint were in memory, and holds back its owner's other
+frames. One of an owner and priority is in an age cap, or an owner's long backlog, all of it old,
+would go before whoever comes later, and nothing but its order would count.
+
+Two owners of equal weight who wait all the time are charged GPU seconds that differ by less than
+the largest frame and one quantum, whatever their age, and whatever workers hold.
+"""
 
 import math
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 AGE_CAP = 120.0
-"""Seconds after which a frame overrides priority, fairness and affinity, so that none starves."""
+"""Seconds of waiting after which an owner's oldest frame is overdue."""
 
-HALF_LIFE = 3600.0
-"""Seconds after which an owner's used GPU seconds count half."""
+QUANTUM = 30.0
+"""GPU seconds that a round gives to an owner of weight 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,59 +37,162 @@ class Candidate:
     priority: int
     checkpoint: str
     put_at: float  # unix seconds
+    predicted: float = 1.0  # GPU seconds, > 0
+    weight: float = 1.0  # of the owner's plan, > 0
     deadly: bool = False  # workers died of it again: it goes behind all others
 
 
 @dataclass(frozen=True, slots=True)
-class OwnerUsage:
-    """GPU seconds used by an owner, and when age last overrode the order for a frame of theirs."""
+class Account:
+    """What an owner may still take in a class: its deficit as of a round."""
 
-    gpu_seconds: float = 0.0  # decayed to now, running frames included
-    age_override_at: float = (
-        0.0  # unix seconds: when a frame of theirs last overrode the order by age
-    )
+    deficit: float  # GPU seconds; below 0 where jobs took longer than was predicted
+    round: int
+    age_override_at: float = 0.0  # unix seconds: when a frame of this class was overdue and ran
+
+
+AccountKey = tuple[int, str]
+"""Priority and owner."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """A store's accounts: of a priority and owner, and the round that a priority has come to."""
+
+    account: Callable[[int, str], Account | None]
+    current_round: Callable[[int], int]
+
+
+@dataclass(frozen=True, slots=True)
+class MatchTerms:
+    """The figures of the rule, see ``AGE_CAP`` and ``QUANTUM``."""
+
+    age_cap: float = AGE_CAP
+    quantum: float = QUANTUM
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The frame to run next, and the accounts to store when it is leased."""
+
+    frame: Candidate
+    accounts: Mapping[AccountKey, Account]
 
 
 def choose_next(
     candidates: Iterable[Candidate],
-    accounts: Callable[[str], OwnerUsage],
+    turns: Turns,
     loaded: Collection[str],
     now: float,
-    age_cap: float = AGE_CAP,
-) -> Candidate | None:
-    """The frame to run next, or None where nothing waits.
+    terms: MatchTerms = MatchTerms(),
+) -> Match | None:
+    """The frame to run next by the rule above, or None where nothing waits.
 
-    A starving frame first (:func:`is_starving`); then the highest priority; then the owner who used
-    the fewest GPU seconds; then a checkpoint that is in memory (any will do for a frame that
-    names none, or has waited for longer than ``age_cap``); then the oldest. A ``deadly`` frame is
-    taken only when no other waits.
+    ``loaded`` are the checkpoints in the worker's memory; any will do for a frame that names none.
+    A ``deadly`` frame is taken only when no other waits.
     """
+    frames = list(candidates)
+    frames = [frame for frame in frames if not frame.deadly] or frames
+    if not frames:
+        return None
+    top = max(frame.priority for frame in frames)
+    overdue = find_overdue(frames, turns, now, terms.age_cap)
+    contenders = find_contenders(frames, top, overdue)
+    weights = plan_weights(contenders)
+    grants = {owner: terms.quantum * weight for owner, weight in weights.items()}
+    round_now = turns.current_round(top)
+    before = {
+        owner: bring_to_round(turns.account(top, owner), round_now, grant)
+        for owner, grant in grants.items()
+    }
+    accounts, due = give_rounds(contenders, before, grants)
 
-    def rank(frame: Candidate) -> tuple[bool, bool, int, float, bool, int]:
-        account = accounts(frame.owner)
-        if is_starving(frame, account, now, age_cap):
-            return (False, False, 0, 0.0, False, frame.index)
-        warm = not frame.checkpoint or frame.checkpoint in loaded or now - frame.put_at > age_cap
-        return (
-            frame.deadly, True, -frame.priority, account.gpu_seconds, not warm, frame.index
-        )  # fmt: skip
+    def rank(frame: Candidate) -> tuple[bool, float, int]:
+        warm = not frame.checkpoint or frame.checkpoint in loaded
+        cold = not warm and frame is not overdue.get(frame.owner)
+        return (cold, -accounts[frame.owner].deficit / weights[frame.owner], frame.index)
 
-    return min(candidates, key=rank, default=None)
+    best = min(due, key=rank)
+    stored = {
+        (top, owner): account
+        for owner, account in accounts.items()
+        if account.round > round_now or owner == best.owner
+    }
+    payer = accounts[best.owner]
+    stored[top, best.owner] = replace(payer, deficit=payer.deficit - best.predicted)
+    if best is overdue.get(best.owner):
+        key = (best.priority, best.owner)
+        own = stored.get(key) or turns.account(*key) or blank_account(turns, best.priority)
+        stored[key] = replace(own, age_override_at=now)
+    return Match(best, stored)
 
 
-def is_starving(
-    frame: Candidate, account: OwnerUsage, now: float, age_cap: float = AGE_CAP
-) -> bool:
-    """True if ``frame`` has waited for so long that it overrides the order.
+def find_overdue(
+    frames: Iterable[Candidate], turns: Turns, now: float, age_cap: float
+) -> Mapping[str, Candidate]:
+    """Of each owner the oldest frame that age lifts over the order, if there is one.
 
-    An owner may do so once in ``age_cap`` seconds: without that, one owner's long backlog, all of
-    it old, would shut out whoever comes later. A deadly frame never does.
+    It has waited longer than the age cap, and so long ago was the last of its owner and priority.
     """
-    if frame.deadly:
-        return False
-    return now - frame.put_at > age_cap and now - account.age_override_at > age_cap
+    overdue: dict[str, Candidate] = {}
+    for frame in frames:
+        if now - frame.put_at <= age_cap:
+            continue
+        account = turns.account(frame.priority, frame.owner)
+        if account is not None and now - account.age_override_at <= age_cap:
+            continue
+        older = overdue.get(frame.owner, frame)
+        overdue[frame.owner] = min(older, frame, key=lambda each: each.index)
+    return overdue
 
 
-def decay(gpu_seconds: float, age: float, half_life: float = HALF_LIFE) -> float:
-    """GPU seconds used ``age`` seconds ago, weighted for now by exponential decay."""
-    return gpu_seconds * math.exp2(-max(age, 0.0) / half_life)
+def find_contenders(
+    frames: Iterable[Candidate], top: int, overdue: Mapping[str, Candidate]
+) -> list[Candidate]:
+    """The frames that may run now: an owner's overdue one, or all of the owner's in the class."""
+    own = [frame for frame in frames if frame.priority == top and frame.owner not in overdue]
+    return [*own, *overdue.values()]
+
+
+def blank_account(turns: Turns, priority: int) -> Account:
+    """An account that comes to one grant when it is used, as a new owner's."""
+    return Account(0.0, turns.current_round(priority) - 1)
+
+
+def bring_to_round(account: Account | None, round_now: int, grant: float) -> Account:
+    """An account as it stands in a round.
+
+    Who did not wait when a round was given gets its grant on return, but saves up none: rounds that
+    passed meanwhile only pay off what was overdrawn. A new owner has one grant.
+    """
+    if account is None:
+        return Account(grant, round_now)
+    missed = round_now - account.round
+    if missed <= 0:
+        return account
+    return replace(account, deficit=min(account.deficit + missed * grant, grant), round=round_now)
+
+
+def plan_weights(frames: Iterable[Candidate]) -> Mapping[str, float]:
+    """Each owner's weight: that of the newest frame, which knows the plan of today."""
+    return {frame.owner: frame.weight for frame in sorted(frames, key=lambda frame: frame.index)}
+
+
+def give_rounds(
+    frames: Sequence[Candidate], accounts: Mapping[str, Account], grants: Mapping[str, float]
+) -> tuple[Mapping[str, Account], Sequence[Candidate]]:
+    """Give as few rounds as make a frame due, none where one is; the accounts and what is due."""
+    needed = [
+        max(0, math.ceil((frame.predicted - accounts[frame.owner].deficit) / grants[frame.owner]))
+        for frame in frames
+    ]
+    rounds = min(needed)
+    after = {
+        owner: replace(
+            account,
+            deficit=account.deficit + rounds * grants[owner],
+            round=account.round + rounds,
+        )
+        for owner, account in accounts.items()
+    }
+    return after, [frame for frame, wait in zip(frames, needed, strict=True) if wait == rounds]

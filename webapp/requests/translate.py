@@ -40,6 +40,7 @@ class AcceptedRequest:
     request: GenerationRequest
     extras: EasExtras | None
     echo: dict[str, object]  # the answer's ``parameters``
+    work: float  # megapixel-steps
 
 
 def translate_body(body: GenerationBody, context: RequestContext) -> AcceptedRequest:
@@ -84,9 +85,9 @@ def translate_body(body: GenerationBody, context: RequestContext) -> AcceptedReq
     check_request(request)
     check_script(request)
     check_seeds(request.seeds, request.picture_count, options.eta_noise_seed_delta)
-    check_job_workload(request, context.most_megapixel_steps, context.choices("samplers"))
+    work = check_job_workload(request, context.most_megapixel_steps, context.choices("samplers"))
     request = replace(request, remarks=tuple(dict.fromkeys(context.remarks)))
-    return AcceptedRequest(body, request, extras, echo_parameters(body))
+    return AcceptedRequest(body, request, extras, echo_parameters(body), work)
 
 
 def read_overrides(body: GenerationBody, context: RequestContext) -> dict[str, object]:

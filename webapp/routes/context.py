@@ -9,8 +9,9 @@ from flask import Response, current_app, g, request
 
 from filebrowser.errors import Overloaded
 from webapp.access.auth import Caller
+from webapp.access.eas_signature import body_fits
 from webapp.access.scopes import ALLOWED_SCOPES, AccessScope
-from webapp.errors import Fault, Forbidden, InvalidFields, TooLarge
+from webapp.errors import Fault, Forbidden, InvalidFields, MalformedBody, TooLarge
 from webapp.files.caller_rights import roots_of
 from webapp.http.content_encoding import DecompressedStream, encoding_of
 from webapp.http.request_json import check_values, decode_json, strip_comments
@@ -63,6 +64,13 @@ def read_body_bytes(most: int | None = None) -> bytearray:
     :func:`release_body`, at the latest until the request ends. Raises ``TooLarge``,
     ``Overloaded``, ``SlowBody``, ``UnsupportedEncoding`` and ``MalformedBody``.
     """
+    body = _receive_body(most)
+    if "content_md5" in g and not body_fits(g.content_md5, body):
+        raise MalformedBody("Content-MD5 is not the digest of the body that came with it.")
+    return body
+
+
+def _receive_body(most: int | None) -> bytearray:
     most = most or int(current_app.config["MAX_CONTENT_LENGTH"])
     length = request.content_length
     if length is not None and length > most:

@@ -213,6 +213,7 @@ def to_frame(services: Services, body: DetectBody) -> Frame:
         body=DETECTIONS.dump_json(QueuedDetection(control_units, user_name())),
         owner=caller().name,
         tags={ROUTE_TAG: "detect"},
+        work=megapixels,
     )
 
 

@@ -140,4 +140,5 @@ def to_frame(services: Services, body: ExtrasFields, images: list[str], *, singl
         body=EXTRAS_REQUESTS.dump_json(job),
         owner=caller().name,
         tags={TASK_TAG: task, ROUTE_TAG: "extras"},
+        work=megapixels,
     )

@@ -134,7 +134,7 @@ def to_frame(services: Services, body: GenerationBody, shape: AnswerShape = SDAP
     if save or job.origins_dir:
         check_free_space(services, estimate_bytes(accepted.request))
     store_overrides(accepted.body, services)
-    return frame_of(job, task, services)
+    return frame_of(job, task, services, accepted.work)
 
 
 def picture_reader(
@@ -197,8 +197,8 @@ def store_overrides(body: GenerationBody, services: Services) -> None:
         services.options.update(without_nulls(changes) if services.config.lenient else changes)
 
 
-def frame_of(job: QueuedGeneration, task: str, services: Services) -> Frame:
-    """The frame that carries a job."""
+def frame_of(job: QueuedGeneration, task: str, services: Services, work: float) -> Frame:
+    """The frame that carries a job of so many megapixel-steps."""
     return Frame(
         id=uuid4().hex,
         kind=GENERATE,
@@ -206,6 +206,7 @@ def frame_of(job: QueuedGeneration, task: str, services: Services) -> Frame:
         owner=caller().name,
         checkpoint=title_of(job.request, services),
         tags={TASK_TAG: task, ROUTE_TAG: job.route},
+        work=work,
     )
 
 

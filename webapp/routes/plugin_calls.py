@@ -144,7 +144,7 @@ def submit_task(services: Services, name: str, task: Task) -> Response:
         frame = with_fields(
             frame, tags={**frame.tags, ASYNC_TAG: "1", **submission.models_tag(services)}
         )
-        services.job_limit.put(services.queue, frame)
+        services.job_limit.put(services.queue, frame, caller().scope)
         services.tasks.follow(caller().name, frame.tags[TASK_TAG], frame.id)
         answer = jsonify({"id_task": frame.tags[TASK_TAG]})
         answer.status_code = 202

@@ -1,5 +1,6 @@
 """Liveness and readiness probes, open to everybody."""
 
+import os
 from typing import NotRequired
 
 from flask import Blueprint, Response, jsonify
@@ -7,6 +8,7 @@ from typing_extensions import TypedDict
 
 from webapp.access.scopes import AccessScope, requires
 from webapp.http.openapi import EMPTY_SCHEMA, RouteNote, with_note
+from webapp.process_tree import SUPERVISOR_VARIABLE
 from webapp.queues.drain import is_draining
 from webapp.services import Services
 
@@ -42,7 +44,7 @@ def blueprint(services: Services) -> Blueprint:
     @requires(AccessScope.PUBLIC)
     @with_note(
         RouteNote(
-            "200 once a worker can draw, else 503",
+            "200 once a worker can draw, or a job would start one; else 503",
             answer=ProbeState,
             public=True,
             also={"503": ProbeState},
@@ -57,7 +59,15 @@ def blueprint(services: Services) -> Blueprint:
             answer.headers["Retry-After"] = "30"
             return answer, 503
         states = {worker.state for worker in services.heartbeats.workers()}
-        ready = not states.isdisjoint(READY_STATES)
-        return jsonify({"status": "ready" if ready else "no worker"}), 200 if ready else 503
+        if not states.isdisjoint(READY_STATES):
+            return jsonify({"status": "ready"}), 200
+        if starts_on_demand(services):
+            return jsonify({"status": "asleep"}), 200
+        return jsonify({"status": "no worker"}), 503
 
     return routes
+
+
+def starts_on_demand(services: Services) -> bool:
+    """Whether this service's supervisor starts a worker when a job comes (``--workers-min 0``)."""
+    return services.config.workers_min == 0 and SUPERVISOR_VARIABLE in os.environ

@@ -13,13 +13,14 @@ from generator.request import Stop
 from webapp.errors import Draining, Unavailable
 from webapp.http.thread_admission import mark_waiting
 from webapp.logs import bind, bound_value
+from webapp.queues.contracts.entries import REQUEST_ID_TAG, TASK_ID_TAG, Entry
 from webapp.queues.contracts.frame import Answer, Frame
 from webapp.queues.contracts.queue import Queue
 from webapp.queues.contracts.sink import Sink
 from webapp.queues.drain import is_draining
 from webapp.queues.job_codec import MODELS_TAG, REQUEST_TAG
 from webapp.routes.context import caller, release_body
-from webapp.routes.tasks import task_of
+from webapp.routes.tasks import ASYNC_TAG, task_of
 
 if TYPE_CHECKING:
     from webapp.services import Services
@@ -29,6 +30,10 @@ CHECK_SECONDS = 2.0
 
 CLOSED_BY_PEER = getattr(select, "POLLRDHUP", 0)  # an event of Linux alone
 
+ENTRY, ENTRY_QUEUED = "easel.entry", "easel.entry_queued"
+"""Keys of a request's environment: the entry that it is made for; whether a frame waits now."""
+
+ACCEPTED = 202
 RECHECK_SECONDS = 0.5  # seconds after which a lost queue must be found lost again
 
 KEPT_MESSAGE = (
@@ -56,13 +61,31 @@ def submit_and_wait(services: "Services", frame: Frame) -> Answer:
     frame = replace(
         frame, tags={**frame.tags, REQUEST_TAG: bound_value("request"), **models_tag(services)}
     )
+    entry = request.environ.get(ENTRY)
+    if isinstance(entry, Entry):
+        return submit_for_entry(services, frame, entry)
     bind(job=frame.id)
     with services.waiting_limit.hold(caller()):
-        services.job_limit.put(services.queue, frame)
+        services.job_limit.put(services.queue, frame, caller().scope)
         frame = replace(frame, body=b"")  # its pictures need not be here while they are waited for
         release_body()
         mark_waiting()
         return _await_answer(services, frame)
+
+
+def submit_for_entry(services: "Services", frame: Frame, entry: Entry) -> Answer:
+    """Queue the frame that an entry of the input asks for, under the entry's request id.
+
+    Its answer goes into the sink, with a tag for the task; what is returned here is for nobody.
+    """
+    tags = {**frame.tags, REQUEST_ID_TAG: entry.request_id, ASYNC_TAG: "1"}
+    frame = replace(frame, id=entry.request_id, priority=entry.priority, tags=tags)
+    bind(job=frame.id)
+    if TASK_ID_TAG not in entry.tags:
+        services.entries.intake.add_tags(frame.id, {TASK_ID_TAG: task_of(frame)})
+    services.job_limit.put(services.queue, frame, caller().scope)
+    request.environ[ENTRY_QUEUED] = True
+    return Answer(ACCEPTED, b"")
 
 
 def models_tag(services: "Services") -> Mapping[str, str]:

@@ -11,7 +11,7 @@ from webapp.errors import NotBuilt
 from webapp.http.openapi import RouteNote, with_note
 from webapp.queues.contracts.frame import Frame
 from webapp.queues.job_codec import CREATE_EMBEDDING, NEW_EMBEDDINGS, TRAIN_EMBEDDING, TRAININGS
-from webapp.requests.embedding_training import read_new_embedding
+from webapp.requests.embedding_training import read_new_embedding, training_workload
 from webapp.requests.embedding_training import read_training as lesson_of
 from webapp.requests.training import (
     CreateEmbeddingBody,
@@ -72,7 +72,8 @@ def add_embeddings(routes: Blueprint, services: Services) -> None:
         checkpoint = selected_checkpoint(services)
         job = lesson_of(body, services, checkpoint)
         task = body.id_task or new_task("train")
-        answer = submit(services, TRAIN_EMBEDDING, TRAININGS.dump_json(job), checkpoint, task)
+        work = training_workload(job.lesson)
+        answer = submit(services, TRAIN_EMBEDDING, TRAININGS.dump_json(job), checkpoint, task, work)
         services.registry.refresh_still()
         return answer
 
@@ -113,7 +114,9 @@ def hypernetwork_error(verb: str) -> NotBuilt:
     )
 
 
-def submit(services: Services, kind: str, body: bytes, checkpoint: str, task: str) -> Response:
+def submit(
+    services: Services, kind: str, body: bytes, checkpoint: str, task: str, work: float = 0.0
+) -> Response:
     """Put it into the queue and wait for its answer."""
     check_free_space(services, RESERVED_BYTES)
     frame = Frame(
@@ -123,5 +126,6 @@ def submit(services: Services, kind: str, body: bytes, checkpoint: str, task: st
         owner=caller().name,
         checkpoint=checkpoint,
         tags={TASK_TAG: task, ROUTE_TAG: kind},
+        work=work,
     )
     return to_response(submission.submit_and_wait(services, frame))

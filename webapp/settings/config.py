@@ -2,7 +2,6 @@
 
 import argparse
 import difflib
-import ipaddress
 import os
 import re
 import shlex
@@ -17,8 +16,18 @@ from webapp.access.cors import AllowedOrigins
 from webapp.access.scopes import AccessScope
 from webapp.access.secret import Secret
 from webapp.access.tokens import BadToken, NarrowToken, narrow_tokens, read_secret_lines
+from webapp.settings.browse_roots import parse_browse_roots
 from webapp.settings.editions import OFF, BadEdition, add_presets, missing_presets
+from webapp.settings.flag_checks import (
+    UnknownFlag,
+    check_device,
+    check_network,
+    check_pattern,
+    check_service_name,
+    check_workers,
+)
 from webapp.settings.flags import FLAGS, Flag, environment_variable
+from webapp.settings.plan_flags import GPU_SHARES, read_counts, read_figures
 from webapp.settings.secret_flags import receive_secrets
 from webapp.value_rules import is_in_range, unknown_choices
 
@@ -44,7 +53,6 @@ VALUE_PARSERS: Mapping[str, Any] = {
     "paths": Path,
     "texts": str,
 }
-ROOT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 TOKEN_SCOPES = MappingProxyType(
@@ -55,10 +63,6 @@ TOKEN_SCOPES = MappingProxyType(
     }
 )
 """What the tokens of these fields open."""
-
-
-class UnknownFlag(Exception):
-    """A flag that is not in the table, or a value that does not fit it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,10 @@ class Config:
     max_connections: int = 2000
     max_connections_per_address: int = 1000
     max_waiting_requests: int = 400
+    asynchronous: bool = False
+    service_name: str = "easel"
+    max_entry_bytes: int = 8 << 10
+    max_queue_entries: int = 100_000
     watch: str = "auto"
     hashing: bool = True
     api_server_stop: bool = False
@@ -100,6 +108,8 @@ class Config:
     upload_spare: int = 256 << 20  # bytes left free on the disk
     upload_keep: int = 48  # hours
     max_queued_jobs: int = 500  # of one caller and kind
+    max_queued_jobs_of: tuple[tuple[str, int], ...] = ()  # user or role, jobs
+    gpu_shares: tuple[tuple[str, float], ...] = ()  # user or role, weight in the match rule
     max_listings: int = 8  # of one caller at once
     decode_budget: int = 512 << 20  # bytes of decoded pictures in the web process
     body_budget: int = 256 << 20  # bytes of request bodies in the web process
@@ -126,6 +136,9 @@ class Config:
     default_checkpoint: str = ""
     install_default: bool = True
     threads: int = 0
+    workers_min: int | None = None  # None: as many as may run
+    workers_max: int | None = None  # None: one a device
+    idle_seconds: int = 300  # after which a worker beyond the least ends
     worker_hang_seconds: int = 600  # between two steps; 0: for ever
     max_job_megapixel_steps: int = 250_000
     stop_when_client_leaves: bool = False
@@ -293,7 +306,7 @@ def _derive_fields(values: dict[str, Any], environ: Mapping[str, str]) -> dict[s
     fields["cors_allow_origins"] = tuple(
         part.strip() for part in origins.split(",") if part.strip()
     )
-    _check_pattern(values.get("cors_allow_origins_regex", ""))
+    check_pattern(values.get("cors_allow_origins_regex", ""))
     for field, scope in TOKEN_SCOPES.items():
         fields[field] = _parse_narrow_tokens(scope, values.get(field, ()))
     path = values.get("root_path", "").strip("/")
@@ -304,11 +317,26 @@ def _derive_fields(values: dict[str, Any], environ: Mapping[str, str]) -> dict[s
         fields["listen"] = fields.get("listen", False) or not _is_loopback(fields["host"])
     if "web_ui" in values and "filebrowser" not in values:
         fields["filebrowser"] = values["web_ui"]
-    fields["browse_roots"] = _browse_roots(values.get("browse_roots", ()), home)
+    fields |= _read_pairs(values, home)
+    check_workers(values.get("workers_min", 0), values.get("workers_max"))
     for network in values.get("allow_fetch_from", ()):
-        _check_network(network)
-    _check_device(fields.get("device", "auto"))
+        check_network(network)
+    check_device(fields.get("device", "auto"))
+    check_service_name(fields.get("service_name", "easel"))
     return fields
+
+
+def _read_pairs(values: Mapping[str, Any], home: Path) -> dict[str, Any]:
+    """The fields whose flags take ``NAME=VALUE`` and repeat."""
+    shares, limits = values.get("gpu_shares", ()), values.get("max_queued_jobs_of", ())
+    try:
+        return {
+            "browse_roots": parse_browse_roots(values.get("browse_roots", ()), home),
+            "gpu_shares": read_figures("--gpu-share", shares, *GPU_SHARES),
+            "max_queued_jobs_of": read_counts("--max-queued-jobs-of", limits),
+        }
+    except ValueError as error:
+        raise UnknownFlag(str(error)) from None
 
 
 def _parse_narrow_tokens(scope: AccessScope, texts: Sequence[str]) -> tuple[NarrowToken, ...]:
@@ -316,15 +344,6 @@ def _parse_narrow_tokens(scope: AccessScope, texts: Sequence[str]) -> tuple[Narr
         return narrow_tokens(scope, texts)
     except BadToken as error:
         raise UnknownFlag(f"--{scope}-token: {error}") from None
-
-
-def _check_pattern(text: str) -> None:
-    try:
-        re.compile(text)
-    except re.error as error:
-        raise UnknownFlag(
-            f"--cors-allow-origins-regex takes a regular expression, not {text!r} ({error})."
-        ) from None
 
 
 def _is_loopback(host: str) -> bool:
@@ -359,48 +378,3 @@ def _read_lines(flag: str, text: str) -> list[str]:
         return read_secret_lines(text)
     except BadToken as error:
         raise UnknownFlag(f"{flag}: {error}") from None
-
-
-def _browse_roots(texts: Sequence[str], home: Path) -> tuple[tuple[str, Path, bool], ...]:
-    """``NAME=PATH`` or ``NAME=PATH:ro``; names are what paths of the file browser begin with."""
-    roots: dict[str, tuple[str, Path, bool]] = {}
-    for text in _rejoin_read_only(texts):
-        name, equals, path = text.partition("=")
-        writable = not path.endswith(":ro")
-        path = path.removesuffix(":ro")
-        if not (equals and path and ROOT_NAME.fullmatch(name)):
-            raise UnknownFlag(
-                f"--browse-root takes NAME=PATH or NAME=PATH:ro with a name of letters, digits, "
-                f"_ and -, not {text!r}."
-            )
-        if name == "data" or name in roots:
-            raise UnknownFlag(f"--browse-root: the name {name!r} is taken; choose another.")
-        roots[name] = (name, Path(os.path.abspath(home / Path(path).expanduser())), writable)
-    return tuple(roots.values())
-
-
-def _rejoin_read_only(texts: Sequence[str]) -> list[str]:
-    """``NAME=PATH:ro`` comes as two from the environment, where colons part paths."""
-    rejoined: list[str] = []
-    for text in texts:
-        if text == "ro" and rejoined:
-            rejoined[-1] += ":ro"
-        else:
-            rejoined.append(text)
-    return rejoined
-
-
-def _check_network(text: str) -> None:
-    try:
-        ipaddress.ip_network(text)
-    except ValueError as error:
-        raise UnknownFlag(
-            f"--allow-fetch-from takes a network such as 10.0.0.0/8, not {text!r} ({error})."
-        ) from None
-
-
-def _check_device(text: str) -> None:
-    for part in text.split(","):
-        number = part.removeprefix("cuda:")
-        if text not in ("auto", "cpu") and not (part.startswith("cuda:") and number.isdigit()):
-            raise UnknownFlag(f"--device takes auto, cpu or cuda:N[,cuda:M], not {text!r}.")

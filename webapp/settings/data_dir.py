@@ -31,7 +31,7 @@ class CannotUse(Exception):
 
 def open_store(config: "Config", log: logging.Logger | None = None) -> QueueStore:
     """The queue of this data directory."""
-    return SqliteStore(config.easel_dir / QUEUE_FILE, log=log)
+    return SqliteStore(config.easel_dir / QUEUE_FILE, max_entries=config.max_queue_entries, log=log)
 
 
 def styles_files(config: "Config") -> tuple[Path, ...]:

@@ -132,6 +132,55 @@ FLAGS: tuple[Flag, ...] = (
         SERVER,
         least=1,
     ),
+    Flag(
+        "max-queued-jobs-of",
+        "texts",
+        "max_queued_jobs_of",
+        "As --max-queued-jobs for one user, token or role (owner, user, generate): WHO=N; repeats.",
+        SERVER,
+    ),
+    Flag(
+        "gpu-share",
+        "texts",
+        "gpu_shares",
+        "Weight of a user, token or role (owner, user, generate) where several wait for the GPU: "
+        "WHO=NUMBER, 0.01 to 100; repeats. Twice the number is twice the GPU time. Default: 1.",
+        SERVER,
+    ),
+    Flag(
+        "async",
+        field="asynchronous",
+        section=SERVER,
+        help="The API edition, with --nowebui: /api/predict/<service> is a queue, and its results "
+        "are in .../sink. Without it that address is a gateway that waits for the answer.",
+    ),
+    Flag(
+        "service-name",
+        "text",
+        "service_name",
+        "The service's name in /api/predict/<service>: letters, digits, _, - and dots. "
+        "Default: easel.",
+        SERVER,
+    ),
+    Flag(
+        "max-entry-size",
+        "size",
+        "max_entry_bytes",
+        "Longest entry that a client may put into a queue of /api/predict, such as 64K; beyond it "
+        "413. Results are kept whole. Default: 8K.",
+        SERVER,
+        least=1,
+        most=1 << 30,
+    ),
+    Flag(
+        "max-queue-entries",
+        "integer",
+        "max_queue_entries",
+        "Entries that a queue of /api/predict holds; beyond them, or with so many unread results, "
+        "429. Default: 100000.",
+        SERVER,
+        least=1,
+    ),
     Flag("subpath", "text", "root_path", "Serve below this path, for a reverse proxy.", SERVER),
     Flag(
         "nowebui",
@@ -396,6 +445,34 @@ FLAGS: tuple[Flag, ...] = (
         least=1 << 20,
     ),
     Flag("device", "text", "device", "auto, cpu, or cuda:N[,cuda:M].", DEVICE),
+    Flag(
+        "workers-min",
+        "integer",
+        "workers_min",
+        "Workers that stay when there is nothing to do; 0: the first job starts one. Default: as "
+        "many as --workers-max.",
+        DEVICE,
+        least=0,
+        most=64,
+    ),
+    Flag(
+        "workers-max",
+        "integer",
+        "workers_max",
+        "Workers at most; beyond one a device, they share the devices. Default: one a device.",
+        DEVICE,
+        least=1,
+        most=64,
+    ),
+    Flag(
+        "idle-seconds",
+        "integer",
+        "idle_seconds",
+        "Seconds without a job after which a worker beyond --workers-min ends. Default: 300.",
+        DEVICE,
+        least=1,
+        most=86_400,
+    ),
     Flag(
         "threads",
         "integer",

@@ -627,6 +627,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/predict/{service}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read entries, watch a queue, or ask about it */
+        get: operations["predict_read"];
+        /** Commit entries, or give them back */
+        put: operations["predict_commit"];
+        /** Queue a request for a path of the service, or put a result into its sink */
+        post: operations["predict_put"];
+        /** Delete entries, or all below an index */
+        delete: operations["predict_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/predict/{service}/{path}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read entries, watch a queue, or ask about it */
+        get: operations["predict_read_path"];
+        /** Commit entries, or give them back */
+        put: operations["predict_commit_path"];
+        /** Queue a request for a path of the service, or put a result into its sink */
+        post: operations["predict_put_path"];
+        /** Delete entries, or all below an index */
+        delete: operations["predict_delete_path"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/raw/{path}": {
         parameters: {
             query?: never;
@@ -790,6 +830,23 @@ export interface paths {
         };
         /** How full the disk is that holds a folder, in bytes */
         get: operations["compatible_usage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/servicediscovery/upstreams/{service}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The addresses of a service */
+        get: operations["predict_upstreams"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1299,7 +1356,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** 200 once a worker can draw, else 503 */
+        /** 200 once a worker can draw, or a job would start one; else 503 */
         get: operations["probes_readyz"];
         put?: never;
         post?: never;
@@ -2576,6 +2633,13 @@ export interface components {
                 [key: string]: number;
             };
             name: string;
+        };
+        /**
+         * DiscoveryAnswer
+         * @description What the vendor's clients ask before they speak to a service directly.
+         */
+        DiscoveryAnswer: {
+            endpoints: components["schemas"]["Upstreams"];
         };
         /**
          * DiskUsage
@@ -4150,6 +4214,22 @@ export interface components {
             scale: number;
         };
         /**
+         * Upstream
+         * @description An address under which the service answers.
+         */
+        Upstream: {
+            ip: string;
+            port: number;
+            weight: number;
+        };
+        /**
+         * Upstreams
+         * @description The addresses of a service.
+         */
+        Upstreams: {
+            items: components["schemas"]["Upstream"][];
+        };
+        /**
          * VaeEntry
          * @description A VAE file.
          */
@@ -5259,6 +5339,242 @@ export interface operations {
             };
         };
     };
+    predict_read: {
+        parameters: {
+            query?: {
+                _attrs_?: boolean;
+                _auto_commit_?: boolean;
+                _auto_delete_?: boolean;
+                _count_?: boolean;
+                _index_?: number;
+                _index_only_?: boolean;
+                _indexes_?: string;
+                _length_?: number;
+                _priority_?: number;
+                _raw_?: boolean;
+                _search_?: boolean;
+                _timeout_?: string;
+                _watch_?: boolean;
+                _window_?: number;
+            };
+            header?: never;
+            path: {
+                service: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "*/*": unknown;
+                };
+            };
+        };
+    };
+    predict_commit: {
+        parameters: {
+            query?: {
+                _indexes_?: string;
+                _negative_?: boolean;
+            };
+            header?: never;
+            path: {
+                service: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+        };
+    };
+    predict_put: {
+        parameters: {
+            query?: {
+                _priority_?: number;
+            };
+            header?: never;
+            path: {
+                service: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "*/*": unknown;
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+        };
+    };
+    predict_delete: {
+        parameters: {
+            query?: {
+                _index_?: number;
+                _indexes_?: string;
+                _trunc_?: boolean;
+            };
+            header?: never;
+            path: {
+                service: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+        };
+    };
+    predict_read_path: {
+        parameters: {
+            query?: {
+                _attrs_?: boolean;
+                _auto_commit_?: boolean;
+                _auto_delete_?: boolean;
+                _count_?: boolean;
+                _index_?: number;
+                _index_only_?: boolean;
+                _indexes_?: string;
+                _length_?: number;
+                _priority_?: number;
+                _raw_?: boolean;
+                _search_?: boolean;
+                _timeout_?: string;
+                _watch_?: boolean;
+                _window_?: number;
+            };
+            header?: never;
+            path: {
+                path: string;
+                service: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "*/*": unknown;
+                };
+            };
+        };
+    };
+    predict_commit_path: {
+        parameters: {
+            query?: {
+                _indexes_?: string;
+                _negative_?: boolean;
+            };
+            header?: never;
+            path: {
+                path: string;
+                service: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+        };
+    };
+    predict_put_path: {
+        parameters: {
+            query?: {
+                _priority_?: number;
+            };
+            header?: never;
+            path: {
+                path: string;
+                service: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "*/*": unknown;
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+        };
+    };
+    predict_delete_path: {
+        parameters: {
+            query?: {
+                _index_?: number;
+                _indexes_?: string;
+                _trunc_?: boolean;
+            };
+            header?: never;
+            path: {
+                path: string;
+                service: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+        };
+    };
     compatible_raw: {
         parameters: {
             query?: {
@@ -5500,6 +5816,28 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DiskUsage"];
+                };
+            };
+        };
+    };
+    predict_upstreams: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                service: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DiscoveryAnswer"];
                 };
             };
         };

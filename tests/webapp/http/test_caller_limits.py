@@ -46,8 +46,9 @@ def data_dir_of(folder: Path) -> Path:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebProcess]:
     data_dir = data_dir_of(tmp_path_factory.mktemp("quota") / "data")
-    flags = ("--upload-quota=8M", "--upload-spare=0", "--max-queued-jobs=5", "--max-listings=2")
-    with web_process(data_dir, *flags, "--trash-days=0") as running:
+    flags = ("--upload-quota=8M", "--upload-spare=0", "--max-listings=2", "--trash-days=0")
+    jobs = ("--max-queued-jobs=3", "--max-queued-jobs-of=owner=5")
+    with web_process(data_dir, *flags, *jobs) as running:
         yield running
 
 

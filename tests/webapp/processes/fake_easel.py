@@ -46,6 +46,7 @@ STEP_SECONDS = 0.05
 STEPS = {"slow": 40, "long": 100, "endless": 20_000}
 LEASE = "FAKE_LEASE_SECONDS"
 HANG = "FAKE_HANG_SECONDS"
+IDLE = "FAKE_IDLE_SECONDS"  # where set, no worker runs without a job
 
 
 class FakeEngine:
@@ -95,6 +96,8 @@ def configuration(data_dir: Path, port: int | None) -> Config:
         device="cpu",
         install_default=False,
         worker_hang_seconds=int(os.environ.get(HANG, 600)),
+        workers_min=0 if IDLE in os.environ else None,
+        idle_seconds=int(os.environ.get(IDLE, 300)),
     )
 
 

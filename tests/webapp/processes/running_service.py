@@ -22,7 +22,7 @@ ROOT = PROGRAM.parents[3]
 class RunningService:
     """A fake Easel in processes of its own."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, workers: int = 1) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -38,7 +38,7 @@ class RunningService:
             )
         wait_until(lambda: b"ready" in self.output.read_bytes())
         self.store = SqliteStore(data_dir / ".easel" / "queue.db")
-        wait_until(lambda: len(self.store.workers()) == 1)
+        wait_until(lambda: len(self.store.workers()) == workers)
 
     def draw(self, prompt: str) -> tuple[int, bytes]:
         """Status and body of a drawn prompt."""

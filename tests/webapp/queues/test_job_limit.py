@@ -14,6 +14,7 @@ from webapp.queues.contracts.queue_store import QueueStore
 from webapp.queues.errors import QueueFull
 from webapp.queues.job_codec import QueuedGeneration, SaveOptions
 from webapp.queues.job_limit import UNCHECKED_BYTES, JobLimit
+from webapp.queues.plans import Plans
 from webapp.queues.sqlite.store import SqliteStore
 from webapp.worker.image_writer import check_free_space
 
@@ -30,7 +31,7 @@ def frame(name: str, owner: str = "ann", kind: str = "generate", size: int = 1) 
 
 
 def test_jobs_count_by_caller_and_kind(store: QueueStore, tmp_path: Path) -> None:
-    limit = JobLimit(2, tmp_path, 0)
+    limit = JobLimit(Plans(2), tmp_path, 0)
     for name in ("a", "b"):
         limit.put(store, frame(name))
     with pytest.raises(TooBusy, match="2 jobs of yours of the kind 'generate'"):
@@ -41,8 +42,23 @@ def test_jobs_count_by_caller_and_kind(store: QueueStore, tmp_path: Path) -> Non
     limit.put(store, frame("c"))
 
 
+def test_figures_of_a_user_go_before_those_of_their_role(store: QueueStore, tmp_path: Path) -> None:
+    plans = Plans(9, {"user": 2.0, "bob": 0.5}, {"generate": 1, "bob": 2})
+    limit = JobLimit(plans, tmp_path, 0)
+    limit.put(store, frame("a", owner="token"), "generate")
+    with pytest.raises(TooBusy, match=r"1 jobs of yours .*--max-queued-jobs-of"):
+        limit.put(store, frame("b", owner="token"), "generate")
+    for name in "cd":
+        limit.put(store, frame(name, owner="bob"), "generate")
+    with pytest.raises(TooBusy, match="2 jobs of yours"):
+        limit.put(store, frame("e", owner="bob"), "generate")
+    limit.put(store, frame("f", owner="ann"), "user")
+    weights = {each.id: each.weight for each in store.list_frames()}
+    assert weights == {"a": 1.0, "c": 0.5, "d": 0.5, "f": 2.0}
+
+
 def test_bytes_of_jobs_count(store: QueueStore, tmp_path: Path) -> None:
-    limit = JobLimit(9, tmp_path, 0, max_bytes=100)
+    limit = JobLimit(Plans(9), tmp_path, 0, max_bytes=100)
     limit.put(store, frame("a", size=60))
     with pytest.raises(TooBusy, match="MiB"):
         limit.put(store, frame("b", size=60))
@@ -50,7 +66,7 @@ def test_bytes_of_jobs_count(store: QueueStore, tmp_path: Path) -> None:
 
 
 def test_large_bodies_leave_the_disk_its_reserve(store: QueueStore, tmp_path: Path) -> None:
-    limit = JobLimit(9, tmp_path, MORE_THAN_ANY_DISK)
+    limit = JobLimit(Plans(9), tmp_path, MORE_THAN_ANY_DISK)
     limit.put(store, frame("a"))  # a prompt always finds room
     with pytest.raises(QueueFull, match="--upload-spare"):
         limit.put(store, frame("b", size=UNCHECKED_BYTES + 1))

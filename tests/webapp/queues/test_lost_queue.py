@@ -21,6 +21,7 @@ from tests.webapp.web_process import WebProcess, web_process
 from tests.webapp.worker.worker_bench import WorkerThread, stepping
 from webapp.processes.supervisor import reopen_queue
 from webapp.processes.web_server import end_process
+from webapp.queues.contracts.entries import SINK, Entry
 from webapp.queues.contracts.frame import Frame
 from webapp.queues.errors import QueueLost
 from webapp.queues.folder_watch import LOST_CHECKS, QueueWatch
@@ -56,6 +57,8 @@ def test_a_lost_queue_is_told(tmp_path: Path, how: str) -> None:
     assert str(tmp_path) not in store.loss_reason()
     with pytest.raises(QueueLost, match="not stored"):
         store.put(Frame("a", "generate", b""))
+    with pytest.raises(QueueLost, match="not stored"):
+        store.entries.queue(SINK).put(Entry("a", b""))
     store.close()
 
 

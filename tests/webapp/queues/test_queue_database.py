@@ -22,9 +22,9 @@ LARGE = b"x" * 1_000_000
 
 def limit(store: SqliteStore, pages: int) -> None:
     """Let the file grow by this many pages of 4 KiB only: a full disk, for SQLite."""
-    with store.database.read_connection() as rows:
-        now = rows.execute("PRAGMA page_count").fetchone()[0]
-        rows.execute(f"PRAGMA max_page_count={now + pages}")
+    rows = store.database._writer
+    now = rows.execute("PRAGMA page_count").fetchone()[0]
+    rows.execute(f"PRAGMA max_page_count={now + pages}")
 
 
 def test_a_full_disk_is_said_and_nothing_is_half_stored(tmp_path: Path) -> None:
@@ -46,14 +46,12 @@ def test_a_full_disk_is_said_and_nothing_is_half_stored(tmp_path: Path) -> None:
 def test_a_disk_that_may_only_be_read_is_said(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "queue.db")
     store.put(Frame("a", "generate", b"x"))
-    with store.database.read_connection() as rows:
-        rows.execute("PRAGMA query_only=ON")
+    store.database._writer.execute("PRAGMA query_only=ON")
     with pytest.raises(QueueUnwritable, match=r"cannot be written.*not stored"):
         store.put(Frame("b", "generate", b"x"))
     assert status_of(QueueUnwritable("")) == 507
     store.delete_answer("a")  # whoever has read his answer is not told of it
-    with store.database.read_connection() as rows:
-        rows.execute("PRAGMA query_only=OFF")
+    store.database._writer.execute("PRAGMA query_only=OFF")
     assert [frame.id for frame in store.list_frames()] == ["a"]
     store.close()
 
@@ -175,9 +173,10 @@ def test_damage_that_shows_in_use_costs_one_request(tmp_path: Path, verb: str) -
     path = tmp_path / "queue.db"
     store = SqliteStore(path)
     store.put(Frame("a", "generate", b"y" * 3000))
-    with store.database.read_connection() as rows:
-        rows.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        rows.execute("PRAGMA cache_size=0")
+    with store.database.read_connection() as reader:
+        for rows in (store.database._writer, reader):
+            rows.execute("PRAGMA cache_size=0")
+    store.database._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     for name in (path, path.with_name("queue.db-wal")):
         with name.open("r+b") as file:
             file.write(b"\xff" * max(name.stat().st_size, 4096))

@@ -129,6 +129,23 @@ def test_an_answer_is_found_by_a_tag_and_its_owner(store: QueueStore, make: Make
     assert other.find_answered("task", "t", "ann") == "a"
 
 
+def test_an_answer_tells_its_index_its_request_and_its_tags(store: QueueStore, make: Make) -> None:
+    for name in "abc":
+        store.put(frame(name, tags={"task": name, 'odd "$.': "1"}))
+    store.answer_waiting("c", OK)
+    store.answer(take(store), Answer(500, b"bad", "text/x"), 0.0)
+    other = make()
+    answers = [answer for answer in map(other.wait, "cab", (0, 0, 0)) if answer is not None]
+    assert answers == [OK, Answer(500, b"bad", "text/x")]
+    assert [(answer.index, answer.request_id) for answer in answers] == [(1, "c"), (2, "a")]
+    assert answers[1].tags == {"task": "a", 'odd "$.': "1"}
+    store.delete_answer("a")
+    store.answer(take(store), OK, 0.0)
+    answer = other.wait("b", 0)
+    assert answer is not None
+    assert answer.index == 3  # the index of an answer that is gone is not given again
+
+
 def test_waiting_in_vain_ends(store: QueueStore) -> None:
     begun = time.monotonic()
     assert store.wait("nobody", 0.1) is None
@@ -256,7 +273,7 @@ def test_fairness_comes_before_affinity(store: QueueStore) -> None:
     assert order(store, "two") == "xb"
 
 
-def test_age_overrides_everything_once_in_a_while(make: Make) -> None:
+def test_age_overrides_priority_and_affinity_once_in_a_while(make: Make) -> None:
     clock = Clock()
     store = make(age_cap=0.2, clock=clock)
     store.put(frame("a", owner="ann", checkpoint="cold"))
@@ -264,8 +281,8 @@ def test_age_overrides_everything_once_in_a_while(make: Make) -> None:
     clock.skip(0.25)
     store.put(frame("x", owner="bob", checkpoint="warm", priority=9))
     store.put(frame("y", owner="ann", checkpoint="warm"))
-    # "a" is old and rides; "b" is as old, but its owner has just had the ride.
-    assert order(store, "warm") == "axby"
+    # "a" is overdue and goes first; "b" is as old, but its owner has just had that.
+    assert order(store, "warm") == "axyb"
 
 
 # -- leases -------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from tests.wait import TIMEOUT
 from tests.webapp.conftest import write_checkpoint, write_model, write_tensors
 from webapp.access.auth import OWNER_CALLER, Caller
 from webapp.errors import Unavailable
+from webapp.process_tree import SUPERVISOR_VARIABLE
 from webapp.queues.contracts.frame import Answer, Frame
 from webapp.queues.contracts.heartbeats import WorkerState
 from webapp.queues.worker_id import WorkerId
@@ -274,6 +275,19 @@ def test_tokens_of_a_prompt_too_long_are_not_counted(house: Any) -> None:
     assert "20000" in answer.get_json()["detail"]
 
 
+def test_a_drawing_is_queued_with_its_work_and_teaches_the_pace(
+    house: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames: list[Frame] = []
+    put = house.store.put
+    monkeypatch.setattr(house.store, "put", lambda frame: frames.append(frame) or put(frame))
+    before = house.store.predict_seconds("generate", "", 9.0)
+    size = {"width": 512, "height": 256, "steps": 4, "batch_size": 2, "n_iter": 3}
+    assert house.txt2img({"prompt": "a", **size}).status_code == 200
+    assert frames[0].work == pytest.approx(512 * 256 * 4 * 6 / 1e6)
+    assert house.store.predict_seconds("generate", "", 9.0) != before
+
+
 def test_probes(build: Any) -> None:
     house = build(working=False)
     client = house.client()
@@ -284,6 +298,17 @@ def test_probes(build: Any) -> None:
         WorkerState(WorkerId("cpu"), "idle", "", "", time.time() + TIMEOUT)
     )
     assert client.get("/readyz").status_code == 200
+
+
+def test_a_service_that_starts_workers_on_demand_is_ready_without_one(
+    build: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(SUPERVISOR_VARIABLE, raising=False)
+    client = build(working=False, workers_min=0).client()
+    assert client.get("/readyz").status_code == 503  # nobody would start one
+    monkeypatch.setenv(SUPERVISOR_VARIABLE, "1")
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.get_json()) == (200, {"status": "asleep"})
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,13 @@ def test_table_and_config_agree() -> None:
     assert len(names) == len(set(names))
 
 
+def test_figures_of_callers_repeat_and_the_last_one_counts() -> None:
+    words = ["--gpu-share=ann=2.5", "--gpu-share=user=1", "--gpu-share=ann=3"]
+    config = parse([*words, "--max-queued-jobs-of=generate=20"], {})
+    assert config.gpu_shares == (("ann", 3.0), ("user", 1.0))
+    assert config.max_queued_jobs_of == (("generate", 20),)
+
+
 def test_unknown_flag_names_the_nearest() -> None:
     with pytest.raises(UnknownFlag, match=r"--prot.*--port"):
         parse(["--prot", "7860"], {})
@@ -61,6 +68,10 @@ def test_unknown_flag_names_the_nearest() -> None:
         (["--device", "tpu"], "cuda:N"),
         (["--device", "cuda:x"], "cuda:N"),
         (["--api-auth", "nobody"], "user:password"),
+        (["--gpu-share", "ann"], "WHO=NUMBER"),
+        (["--gpu-share", "ann=0"], "0.01 to 100 for ann"),
+        (["--max-queued-jobs-of", "ann=1.5"], "whole number for ann"),
+        (["--max-queued-jobs-of", "user=0"], "1 to"),
     ],
 )
 def test_a_value_that_does_not_fit_is_refused(words: list[str], sentence: str) -> None:

@@ -20,15 +20,25 @@ class Frame:
     index: int = 0  # given by the store, from 1
     put_at: float = 0.0  # unix seconds, given by the store
     deliveries: int = 0  # how often it has been leased, this time included
+    work: float = 0.0  # megapixel-steps, 0 for what has none; see cost_model.py
+    weight: float = 1.0  # of the owner's plan: greater ones get more GPU seconds
+    predicted_seconds: float = 0.0  # GPU seconds, given by the store
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A stored HTTP answer: what the route, or the sink's reader, gets."""
+    """A stored HTTP answer: what the route, or the sink's reader, gets.
+
+    The sink's readers get from the store where it lies there and whose it is; of who answers
+    nothing is asked but the first three. They alone count when two are compared.
+    """
 
     status: int
     body: bytes
     content_type: str = "application/json"
+    index: int = field(default=0, compare=False)  # in the sink, from 1 in the order of answers
+    request_id: str = field(default="", compare=False)  # its frame's id
+    tags: Mapping[str, str] = field(default_factory=dict, compare=False)  # its frame's
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,11 +39,11 @@ class Queue(Protocol):
     def take(self, worker: WorkerId, loaded: Sequence[str], timeout: float) -> Lease | None:
         """Lease the next frame, or None after ``timeout`` seconds.
 
-        Order: priority, then the owner with the fewest GPU seconds, then a frame whose
-        checkpoint is in ``loaded``, then age; an age cap overrides all. Frames whose lease ran
-        out are taken again, ``max_delivery`` times at most; then they are answered 500. Leases
-        run out for one who looks steadily, not for one who has just come or stood still: the
-        machine may have stood still with him.
+        Order (``scheduler.py``): priority, then deficit round robin over owners in predicted GPU
+        seconds by weight, then a frame whose checkpoint is in ``loaded``; an age cap lifts a frame
+        over the first and the last. Frames whose lease ran out are taken again, ``max_delivery``
+        times at most; then they are answered 500. Leases run out for one who looks steadily, not
+        for one who has just come or stood still: the machine may have stood still with him.
         """
         ...
 
@@ -90,6 +90,14 @@ class Queue(Protocol):
 
     def owner_depth(self, owner: str, kind: str) -> OwnerDepth:
         """What one owner has in the queue. Cheap: asked before each ``put``."""
+        ...
+
+    def predict_seconds(self, kind: str, checkpoint: str, work: float) -> float:
+        """GPU seconds that a frame of this kind, checkpoint and work (megapixel-steps) will take.
+
+        Learned from jobs that were done to their end (``cost_model.py``); ``put`` stores it with
+        the frame. Cheap, and changes nothing.
+        """
         ...
 
     def loss_reason(self) -> str:

@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from webapp.queues.contracts.counters import Counters
+from webapp.queues.contracts.entries import EntryQueues
 from webapp.queues.contracts.heartbeats import Heartbeats
 from webapp.queues.contracts.plugin_states import PluginStates
 from webapp.queues.contracts.progress import ProgressBoard
@@ -24,6 +25,11 @@ class QueueStore(
     Protocol,
 ):
     """A whole store, as who opens it has it; others name the parts that they use."""
+
+    @property
+    def entries(self) -> EntryQueues:
+        """The queues of asynchronous clients."""
+        ...
 
     def close(self) -> None:
         """Stop listening and close the file; its other users go on."""

@@ -21,7 +21,10 @@ class Sink(Protocol):
         ...
 
     def wait(self, frame_id: str, timeout: float) -> Answer | None:
-        """The answer once it is there, or None after ``timeout`` seconds. Answers expire."""
+        """The answer once it is there, or None after ``timeout`` seconds. Answers expire.
+
+        It tells its index in the sink, its request id and its tags. No index is given twice.
+        """
         ...
 
     def find_answered(self, tag: str, value: str, owner: str | None = None) -> str | None:

@@ -1,32 +1,66 @@
-"""What owners have used, in the table ``ledger``."""
+"""Owners' accounts in the match rule, in the table ``turns``."""
 
 import sqlite3
 from collections.abc import Mapping
 
-from webapp.queues.scheduler import HALF_LIFE, OwnerUsage, decay
+from webapp.queues.contracts.frame import Frame
+from webapp.queues.scheduler import Account, AccountKey, MatchTerms, Turns
+
+UPSERT_ACCOUNT = """
+INSERT INTO turns (priority, owner, deficit, round, age_override_at) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (priority, owner) DO UPDATE
+SET deficit = excluded.deficit, round = excluded.round, age_override_at = excluded.age_override_at
+"""
+DELETE_SETTLED = """
+DELETE FROM turns AS t
+WHERE age_override_at < :since
+AND deficit + :quantum *
+    ((SELECT MAX(round) FROM turns WHERE priority = t.priority) - round - 1) > 0
+AND NOT EXISTS (SELECT 1 FROM frames WHERE frames.owner = t.owner AND worker IS NULL
+    AND frames.priority = t.priority)
+"""
 
 
-def charge_owner(db: sqlite3.Connection, owner: str, gpu_seconds: float, now: float) -> None:
-    """Add GPU seconds to an owner's usage, the older part decayed."""
-    row = db.execute("SELECT gpu_seconds, as_of FROM ledger WHERE owner = ?", (owner,)).fetchone()
-    before = decay(row["gpu_seconds"], now - row["as_of"]) if row else 0.0
+def turns_of(db: sqlite3.Connection) -> Turns:
+    """The accounts in the file; each is read once, when it is asked for."""
+    accounts: dict[AccountKey, Account | None] = {}
+
+    def account(priority: int, owner: str) -> Account | None:
+        if (priority, owner) not in accounts:
+            row = db.execute(
+                "SELECT deficit, round, age_override_at FROM turns"
+                " WHERE priority = ? AND owner = ?",
+                (priority, owner),
+            ).fetchone()
+            accounts[priority, owner] = Account(*row) if row else None
+        return accounts[priority, owner]
+
+    def current_round(priority: int) -> int:
+        query = "SELECT MAX(round) FROM turns WHERE priority = ?"
+        return int(db.execute(query, (priority,)).fetchone()[0] or 0)
+
+    return Turns(account, current_round)
+
+
+def store_accounts(db: sqlite3.Connection, accounts: Mapping[AccountKey, Account]) -> None:
+    """Write accounts as the match rule left them, inside a transaction."""
+    db.executemany(
+        UPSERT_ACCOUNT,
+        [
+            (*key, account.deficit, account.round, account.age_override_at)
+            for key, account in accounts.items()
+        ],
+    )
+
+
+def correct_charge(db: sqlite3.Connection, frame: Frame, gpu_seconds: float) -> None:
+    """Charge what a job took in place of what was predicted when it was leased."""
     db.execute(
-        "INSERT INTO ledger (owner, gpu_seconds, as_of) VALUES (:owner, :used, :now)"
-        " ON CONFLICT (owner) DO UPDATE SET gpu_seconds = :used, as_of = :now",
-        {"owner": owner, "used": before + gpu_seconds, "now": now},
+        "UPDATE turns SET deficit = deficit + ? WHERE priority = ? AND owner = ?",
+        (frame.predicted_seconds - gpu_seconds, frame.priority, frame.owner),
     )
 
 
-def read_accounts(db: sqlite3.Connection, now: float) -> Mapping[str, OwnerUsage]:
-    """What owners have used, with the time that their running frames have taken so far."""
-    running: dict[str, float] = dict(
-        db.execute(
-            "SELECT owner, SUM(? - leased_at) FROM frames WHERE worker IS NOT NULL GROUP BY owner",
-            (now,),
-        ).fetchall()
-    )
-    accounts = {owner: OwnerUsage(seconds) for owner, seconds in running.items()}
-    for row in db.execute("SELECT * FROM ledger WHERE as_of > ?", (now - 20 * HALF_LIFE,)):
-        owner, used = row["owner"], decay(row["gpu_seconds"], now - row["as_of"])
-        accounts[owner] = OwnerUsage(used + running.get(owner, 0.0), row["rode_at"])
-    return accounts
+def delete_settled_accounts(db: sqlite3.Connection, terms: MatchTerms, now: float) -> None:
+    """Forget owners who wait for nothing and would come back as new ones; ``now``: unix seconds."""
+    db.execute(DELETE_SETTLED, {"since": now - terms.age_cap, "quantum": terms.quantum})

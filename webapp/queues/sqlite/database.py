@@ -24,15 +24,18 @@ from generator.database import (
 )
 from webapp.queues.errors import QueueDamaged, QueueFull, QueueUnwritable
 from webapp.queues.sqlite.ballast_file import BallastFile
+from webapp.queues.sqlite.entry_schema import ENTRY_SCHEMA
 from webapp.queues.sqlite.file_identity import FileIdentity
+from webapp.queues.sqlite.match_tables import MATCH_TABLES
+from webapp.queues.sqlite.migrations import MIGRATIONS
+from webapp.queues.sqlite.reader_pool import BUSY_SECONDS, ReaderPool, connect_reader
 from webapp.queues.sqlite.salvage import copy_readable_rows
 
 T = TypeVar("T")
-SCHEMA_VERSION = 1
-BUSY_SECONDS = 30.0
+SCHEMA_VERSION = 3  # grows with each change that CREATE ... IF NOT EXISTS does not make
 WAL_BYTES = 64 * 2**20
 FOREIGN_TABLES_ERROR = "SQLITE_ERROR"  # the tables are of another program
-BALLAST_NAME = "ballast"  # a file beside the database, see ballast.py
+BALLAST_NAME = "ballast"  # a file beside the database, see ballast_file.py
 UNWRITABLE_ERRORS = ("SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")
 
 SCHEMA = """
@@ -52,8 +55,6 @@ CREATE TABLE IF NOT EXISTS frames (
     expires REAL,
     body BLOB NOT NULL              -- last, so that reading the rest does not page through it
 );
-CREATE INDEX IF NOT EXISTS frames_waiting
-    ON frames (worker, owner, priority, checkpoint, "index", put_at);
 CREATE TABLE IF NOT EXISTS answers (
     id TEXT PRIMARY KEY,
     "index" INTEGER NOT NULL,       -- of the frame
@@ -63,7 +64,8 @@ CREATE TABLE IF NOT EXISTS answers (
     body BLOB NOT NULL
 );
 CREATE TABLE IF NOT EXISTS answered (
-    id TEXT PRIMARY KEY,            -- of an answer that is kept
+    "index" INTEGER PRIMARY KEY AUTOINCREMENT,  -- in the sink, in the order of answers
+    id TEXT NOT NULL UNIQUE,        -- of an answer that is kept
     owner TEXT NOT NULL,            -- its frame's, as the tags
     tags TEXT NOT NULL
 );
@@ -73,12 +75,6 @@ CREATE TABLE IF NOT EXISTS deaths (
     how TEXT NOT NULL               -- how the last of them ended
 );
 CREATE INDEX IF NOT EXISTS answers_made ON answers (made_at);
-CREATE TABLE IF NOT EXISTS ledger (
-    owner TEXT PRIMARY KEY,
-    gpu_seconds REAL NOT NULL,      -- as they counted at as_of
-    as_of REAL NOT NULL,
-    rode_at REAL NOT NULL DEFAULT 0 -- when age last overrode the order for this owner
-);
 CREATE TABLE IF NOT EXISTS sightings (
     job TEXT PRIMARY KEY,
     progress TEXT NOT NULL,         -- JSON object
@@ -120,11 +116,16 @@ CREATE TABLE IF NOT EXISTS errands (
 );
 """
 
-LAYOUT = CacheSchema(SCHEMA, SCHEMA_VERSION, BUSY_SECONDS)
+LAYOUT = CacheSchema(
+    SCHEMA + ENTRY_SCHEMA + MATCH_TABLES, SCHEMA_VERSION, BUSY_SECONDS, migrations=MIGRATIONS
+)
 
 
 class QueueDatabase:
-    """One connection behind a lock: transactions are short, SQLite has one writer anyhow."""
+    """One connection that writes, behind a lock, and a few that only read.
+
+    SQLite has one writer anyhow. A reader waits for no writer, of this process or another.
+    """
 
     def __init__(self, path: Path, log: logging.Logger) -> None:
         """Open the file, make it where it is missing, put it aside where it is broken.
@@ -135,8 +136,9 @@ class QueueDatabase:
         self.path = path
         self.ballast = BallastFile(path.with_name(BALLAST_NAME), log)
         self.log = log
-        self._lock = threading.RLock()
-        self._connection = self._open()
+        self._write_lock = threading.RLock()
+        self._readers = ReaderPool(self._connect_another_reader)
+        self._open()
         self.ballast.allocate()
 
     def retry_with_ballast(self, act: Callable[[], T]) -> T:
@@ -156,67 +158,114 @@ class QueueDatabase:
         changes = (opened.describe_change() for opened in self._opened)
         return next(filter(None, changes), "")
 
-    def _open(self, damage: sqlite3.Error | None = None) -> sqlite3.Connection:
-        """A connection to the file, or, where that is damaged, to one that takes its place."""
+    def _open(self, damage: sqlite3.Error | None = None) -> None:
+        """Open the file, or, where that is damaged, one that takes its place; then let it be read.
+
+        Readers wait meanwhile: in a new file they would miss what is still being carried over.
+        """
         with lock_file(self.path):  # one process at a time, or two would put the file aside
-            move_blocking_files(self.path)
-            if damage is None or file_identity(self.path) != self._file:  # another has mended it
-                try:
-                    return self._connect()
-                except sqlite3.Error as error:
-                    damage = error
-                if (
-                    not is_damage(damage)
-                    and getattr(damage, "sqlite_errorname", "") != FOREIGN_TABLES_ERROR
-                ):
-                    if not self.ballast.release():
-                        raise damage
-                    return self._connect()
-            aside = put_aside(self.path)
-            connection = self._connect()
-            jobs, answers = copy_readable_rows(aside, connection)
-            self.log.error(
-                "The queue %s is damaged (%s): it is kept as %s. Of its requests %d were taken "
-                "over into a new one, and %d answers; what could not be read is lost.",
-                self.path, damage, aside.name, jobs, answers,
-            )  # fmt: skip
-            return connection
+            self._writer = self._open_writer(damage)
+            try:
+                self._readers.start(connect_reader(self.path))
+            except BaseException:
+                self._writer.close()
+                raise
+
+    def _open_writer(self, damage: sqlite3.Error | None) -> sqlite3.Connection:
+        move_blocking_files(self.path)
+        if damage is None or file_identity(self.path) != self._file:  # another has mended it
+            try:
+                return self._connect()
+            except sqlite3.Error as error:
+                damage = error
+            if (
+                not is_damage(damage)
+                and getattr(damage, "sqlite_errorname", "") != FOREIGN_TABLES_ERROR
+            ):
+                if not self.ballast.release():
+                    raise damage
+                return self._connect()
+        aside = put_aside(self.path)
+        connection = self._connect()
+        jobs, answers = copy_readable_rows(aside, connection)
+        self.log.error(
+            "The queue %s is damaged (%s): it is kept as %s. Of its requests %d were taken "
+            "over into a new one, and %d answers; what could not be read is lost.",
+            self.path, damage, aside.name, jobs, answers,
+        )  # fmt: skip
+        return connection
 
     def _connect(self) -> sqlite3.Connection:
         connection = connect(self.path)
         self._file, self._opened = file_identity(self.path), file_identities(self.path)
         return connection
 
+    def _connect_another_reader(self) -> sqlite3.Connection | None:
+        """One more; None where the open file has lost its name, or none more can be opened."""
+        if self.loss_reason():  # the file of that name is another's, who may just be making it
+            return None
+        try:
+            connection = connect_reader(self.path)
+        except sqlite3.OperationalError:  # the readers that there are tell what ails the file
+            return None
+        if self.loss_reason():
+            connection.close()
+            return None
+        return connection
+
     @contextmanager
     def _replace_if_damaged(self) -> Iterator[None]:
         """Replace a database that turns out damaged; this caller gets :class:`QueueDamaged`."""
+        opened = self._opened
         try:
             yield
         except sqlite3.DatabaseError as error:
             if not is_damage(error):
                 raise
-            self._connection.close()
-            self._connection = self._open(error)
+            self._replace(opened, error)
             raise QueueDamaged(
                 "The queue was damaged and has been mended. Send the request again."
             ) from error
+
+    def _replace(self, opened: tuple[FileIdentity, ...], error: sqlite3.Error) -> None:
+        """Put another in the place of the file that was ``opened``."""
+        with self._write_lock:
+            if self._opened is not opened:  # another thread has met the same damage
+                return
+            self._readers.pause()
+            self._writer.close()
+            try:
+                self._open(error)
+            except BaseException:
+                self._readers.close()
+                raise
+
+    @contextmanager
+    def _hold_write_lock(self) -> Iterator[None]:
+        """Of this process's threads; each then waits as long for other processes, not for all."""
+        if not self._write_lock.acquire(timeout=BUSY_SECONDS):
+            raise sqlite3.OperationalError("database is locked")
+        try:
+            yield
+        finally:
+            self._write_lock.release()
 
     @contextmanager
     def write_transaction(self) -> Iterator[sqlite3.Connection]:
         """A transaction that writes: all of the block or nothing.
 
         Raises :class:`QueueFull` when the disk is full, :class:`QueueUnwritable` where it fails or
-        may only be read.
+        may only be read; ``sqlite3.OperationalError`` where others write for ``BUSY_SECONDS``.
         """
-        with self._lock, self._replace_if_damaged():
+        with self._hold_write_lock(), self._replace_if_damaged():
             try:
-                self._connection.execute("BEGIN IMMEDIATE")
-                yield self._connection
-                self._connection.execute("COMMIT")
+                self._writer.execute("BEGIN IMMEDIATE")
+                yield self._writer
+                self._writer.execute("COMMIT")
             except BaseException as error:
                 # SQLite has already rolled back after some errors (a full disk is one).
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
                 queue_error = to_queue_error(error)
                 if queue_error is not None:
                     raise queue_error from error
@@ -224,14 +273,18 @@ class QueueDatabase:
 
     @contextmanager
     def read_connection(self) -> Iterator[sqlite3.Connection]:
-        """The connection for one statement that only reads; never waits for a writer."""
-        with self._lock, self._replace_if_damaged():
-            yield self._connection
+        """A connection for statements that only read, each of which the block reads to its end.
+
+        Never waits for a writer.
+        """
+        with self._replace_if_damaged(), self._readers.lend() as connection:
+            yield connection
 
     def close(self) -> None:
         """Close the file; the last process to do so folds the log into it."""
-        with self._lock:
-            self._connection.close()
+        with self._write_lock:
+            self._readers.close()
+            self._writer.close()
 
 
 def file_identities(path: Path) -> tuple[FileIdentity, ...]:

@@ -5,10 +5,11 @@ import sqlite3
 
 from webapp.queues.contracts.frame import Answer
 from webapp.queues.sqlite.answer_rows import store_answer, store_answer_tags
+from webapp.queues.sqlite.entry_rows import copy_to_rear
 
 SELECT_EXHAUSTED = """
 SELECT f."index", f.id, f.owner, f.tags, d.how FROM frames f LEFT JOIN deaths d USING (id)
-WHERE f.deliveries >= ? AND (f.worker IS NULL OR f.expires < ?)
+WHERE f.deliveries > 0 AND f.deliveries >= ? AND (f.worker IS NULL OR f.expires < ?)
 """
 UPSERT_DEATHS = """
 INSERT INTO deaths (id, times, how) SELECT id, 1, :how FROM frames WHERE {condition}
@@ -36,13 +37,10 @@ def fail_exhausted(
     """Answer 500 to frames delivered ``max_delivery`` times without an answer; their ids."""
     exhausted = db.execute(SELECT_EXHAUSTED, (max_delivery, cutoff)).fetchall()
     for row in exhausted:
-        store_answer(
-            db,
-            row["id"],
-            row["index"],
-            worker_lost_answer(max_delivery, row["how"] or LEASE_RAN_OUT),
-            now,
-        )
+        cause = row["how"] or LEASE_RAN_OUT
+        copy_to_rear(db, row["id"], f"The worker was lost {max_delivery} times; the last {cause}.")
+        answer = worker_lost_answer(max_delivery, cause)
+        store_answer(db, row["id"], row["index"], answer, now)
         store_answer_tags(db, row["id"], row["owner"], row["tags"])
         db.execute('DELETE FROM frames WHERE "index" = ?', (row["index"],))
     return [row["id"] for row in exhausted]

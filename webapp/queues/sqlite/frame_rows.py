@@ -1,11 +1,16 @@
-"""Frames as rows of the table ``frames``."""
+"""Frames as rows of the tables ``frames`` and ``workloads``."""
 
 import json
 import sqlite3
 
 from webapp.queues.contracts.frame import Frame
 
-FRAME_COLUMNS = 'id, kind, owner, checkpoint, priority, tags, "index", put_at, deliveries'
+FRAME_COLUMNS = """
+id, kind, owner, checkpoint, priority, tags, "index", put_at, deliveries,
+COALESCE((SELECT work FROM workloads WHERE frame = "index"), 0.0) AS work,
+COALESCE((SELECT weight FROM workloads WHERE frame = "index"), 1.0) AS weight,
+COALESCE((SELECT predicted_seconds FROM workloads WHERE frame = "index"), 1.0) AS predicted_seconds
+"""
 
 
 def insert_frame(db: sqlite3.Connection, frame: Frame, now: float) -> int:
@@ -40,4 +45,7 @@ def frame_of(row: sqlite3.Row, body: bytes) -> Frame:
         index=row["index"],
         put_at=row["put_at"],
         deliveries=row["deliveries"],
+        work=row["work"],
+        weight=row["weight"],
+        predicted_seconds=row["predicted_seconds"],
     )

@@ -2,41 +2,43 @@
 
 import sqlite3
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from uuid import uuid4
 
+from webapp.queues.contracts.entries import SINK
 from webapp.queues.contracts.frame import Frame, Lease
 from webapp.queues.contracts.queue import OwnerDepth, QueueDepth
 from webapp.queues.errors import QueueFull, QueueLost
 from webapp.queues.lease_expiry import LeaseExpiry
 from webapp.queues.notifier import WORK_TOPIC, Notifier
-from webapp.queues.scheduler import AGE_CAP, Candidate, OwnerUsage, choose_next, is_starving
-from webapp.queues.sqlite.accounts import charge_owner, read_accounts
+from webapp.queues.scheduler import Match, MatchTerms, choose_next
+from webapp.queues.sqlite.accounts import correct_charge, store_accounts, turns_of
+from webapp.queues.sqlite.candidates import read_candidates
 from webapp.queues.sqlite.database import QueueDatabase
 from webapp.queues.sqlite.dead_workers import LEASE_RAN_OUT, end_leases, fail_exhausted
+from webapp.queues.sqlite.entry_rows import entry_topic
 from webapp.queues.sqlite.frame_rows import FRAME_COLUMNS, frame_of, insert_frame
 from webapp.queues.sqlite.part import FramePart
+from webapp.queues.sqlite.workloads import insert_workload, predict
 from webapp.queues.worker_id import WorkerId
 
 LEASE_SECONDS = 10.0
 MAX_DELIVERY = 5
-DEADLY_COUNT = 2  # deaths of workers after which a frame goes behind all others
-SELECT_CANDIDATES = f"""
-SELECT MIN("index") AS "index", owner, priority, checkpoint, put_at,
-    COALESCE(times, 0) >= {DEADLY_COUNT} AS deadly
-FROM frames LEFT JOIN deaths USING (id)
-WHERE worker IS NULL GROUP BY owner, priority, checkpoint, deadly
+SELECT_DEPTH = """
+SELECT (SELECT COUNT(*) FROM frames) AS stored,
+    (SELECT COUNT(*) FROM frames WHERE worker IS NOT NULL) AS running,
+    (SELECT put_at FROM frames WHERE +worker IS NULL ORDER BY "index" LIMIT 1) AS oldest
 """
 
 
 @dataclass(frozen=True, slots=True)
 class LeaseTerms:
-    """``seconds`` that a lease lasts, how often a frame is delivered, age cap: ``scheduler.py``."""
+    """How long a lease lasts, how often a frame is delivered, and the figures of the match rule."""
 
     seconds: float = LEASE_SECONDS
     max_delivery: int = MAX_DELIVERY
-    age_cap: float = AGE_CAP
+    match: MatchTerms = field(default_factory=MatchTerms)
 
 
 class SqliteQueue(FramePart):
@@ -67,6 +69,7 @@ class SqliteQueue(FramePart):
             if index_row is not None:
                 return int(index_row[0])
             index = insert_frame(db, frame, self.clock())
+            insert_workload(db, index, frame)
         self.notifier.notify(WORK_TOPIC)
         return index
 
@@ -105,42 +108,28 @@ class SqliteQueue(FramePart):
         self, db: sqlite3.Connection, worker: WorkerId, loaded: Sequence[str], now: float
     ) -> Lease | None:
         """Choose, mark and read a frame, inside a transaction."""
-        accounts = read_accounts(db, now)
-        best = self._choose(db, accounts, loaded, now)
-        if best is None:
+        match = self._match(db, loaded, now)
+        if match is None:
             return None
-        if is_starving(best, accounts.get(best.owner, OwnerUsage()), now, self.terms.age_cap):
-            charge_owner(db, best.owner, 0.0, now)
-            db.execute("UPDATE ledger SET rode_at = ? WHERE owner = ?", (now, best.owner))
+        store_accounts(db, match.accounts)
         token, expires = uuid4().hex, now + self.terms.seconds
         row = db.execute(
             "UPDATE frames SET worker = ?, token = ?, leased_at = ?, expires = ?,"
             f' deliveries = deliveries + 1 WHERE "index" = ? RETURNING {FRAME_COLUMNS}, body',
-            (str(worker), token, now, expires, best.index),
+            (str(worker), token, now, expires, match.frame.index),
         ).fetchall()[0]
         return Lease(frame_of(row, row["body"]), worker, token, expires)
 
-    def _choose(
-        self,
-        db: sqlite3.Connection,
-        accounts: Mapping[str, OwnerUsage],
-        loaded: Sequence[str],
-        now: float,
-    ) -> Candidate | None:
-        return choose_next(
-            (Candidate(**row) for row in db.execute(SELECT_CANDIDATES)),
-            lambda owner: accounts.get(owner, OwnerUsage()),
-            frozenset(loaded),
-            now,
-            self.terms.age_cap,
-        )
+    def _match(self, db: sqlite3.Connection, loaded: Sequence[str], now: float) -> Match | None:
+        turns, terms = turns_of(db), self.terms.match
+        return choose_next(read_candidates(db), turns, frozenset(loaded), now, terms)
 
     def next_checkpoint(self, loaded: Sequence[str]) -> str:
         """The checkpoint of the frame that would be leased now; "" where there is none."""
         now = self.clock()
         with self.database.read_connection() as db:
-            best = self._choose(db, read_accounts(db, now), loaded, now)
-        return best.checkpoint if best is not None else ""
+            match = self._match(db, loaded, now)
+        return match.frame.checkpoint if match is not None else ""
 
     def renew(self, lease: Lease) -> bool:
         """Hold the lease for another term from now; False if it was lost."""
@@ -154,11 +143,13 @@ class SqliteQueue(FramePart):
     def release(self, lease: Lease) -> None:
         """Give an unfinished frame back; this delivery does not count."""
         with self.database.write_transaction() as db:
-            db.execute(
+            released = db.execute(
                 "UPDATE frames SET worker = NULL, token = NULL, expires = NULL, leased_at = NULL,"
                 " deliveries = deliveries - 1 WHERE id = ? AND token = ?",
                 (lease.frame.id, lease.token),
-            )
+            ).rowcount
+            if released:
+                correct_charge(db, lease.frame, 0.0)
         self.notifier.notify(WORK_TOPIC)
 
     def release_worker(self, worker: WorkerId, how: str = "") -> int:
@@ -198,9 +189,10 @@ class SqliteQueue(FramePart):
 
     def list_frames(self, owner: str | None = None) -> Sequence[Frame]:
         """Waiting and leased frames in order of arrival, without their bodies."""
-        query = f"SELECT {FRAME_COLUMNS} FROM frames WHERE :owner IS NULL OR owner = :owner"
+        own, values = ("", ()) if owner is None else ("WHERE owner = ?", (owner,))
+        query = f'SELECT {FRAME_COLUMNS} FROM frames {own} ORDER BY "index"'
         with self.database.read_connection() as db:
-            records = db.execute(query + ' ORDER BY "index"', {"owner": owner}).fetchall()
+            records = db.execute(query, values).fetchall()
         return [frame_of(row, b"") for row in records]
 
     def is_queued(self, frame_id: str) -> bool:
@@ -218,26 +210,29 @@ class SqliteQueue(FramePart):
     def depth(self) -> QueueDepth:
         """How many frames wait and run, of everybody."""
         with self.database.read_connection() as db:
-            row = db.execute(
-                "SELECT COUNT(*) - COUNT(worker), COUNT(worker),"
-                " MIN(CASE WHEN worker IS NULL THEN put_at END) FROM frames"
-            ).fetchone()
-        return QueueDepth(row[0], row[1], max(self.clock() - row[2], 0.0) if row[2] else 0.0)
+            row = db.execute(SELECT_DEPTH).fetchone()
+        oldest = max(self.clock() - row["oldest"], 0.0) if row["oldest"] else 0.0
+        return QueueDepth(row["stored"] - row["running"], row["running"], oldest)
 
     def owner_depth(self, owner: str, kind: str) -> OwnerDepth:
         """One owner's frames of a kind, and the bytes of all its bodies; see the contract."""
         with self.database.read_connection() as db:
-            row = db.execute(  # LENGTH of a blob reads the row's head, not the blob
-                "SELECT COUNT(*) FILTER (WHERE kind = ?), COALESCE(SUM(LENGTH(body)), 0)"
-                " FROM frames WHERE owner = ?",
+            row = db.execute(
+                "SELECT COALESCE(SUM(frames) FILTER (WHERE kind = ?), 0),"
+                " COALESCE(SUM(body_bytes), 0) FROM holdings WHERE owner = ?",
                 (kind, owner),
             ).fetchone()
         return OwnerDepth(*row)
+
+    def predict_seconds(self, kind: str, checkpoint: str, work: float) -> float:
+        """GPU seconds that such a job will take, by jobs that have ended."""
+        with self.database.read_connection() as db:
+            return predict(db, kind, checkpoint, work)
 
     def loss_reason(self) -> str:
         """Why the open file is not the one of that name any more; "" while it is."""
         return self.database.loss_reason()
 
     def _notify_answered(self, frame_ids: Sequence[str]) -> None:
-        for frame_id in frame_ids:
-            self.notifier.notify(frame_id)
+        for topic in (*frame_ids, *([entry_topic(SINK)] if frame_ids else ())):
+            self.notifier.notify(topic)

@@ -6,6 +6,10 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
+from webapp.queues.sqlite.workloads import count_held_frames
+
+MAX_INDEX = 2**53  # a larger number is damage
+
 
 def copy_readable_rows(aside: Path, queue: sqlite3.Connection) -> tuple[int, int]:
     """Copy readable requests and answers; returns the number of requests and of answers copied.
@@ -21,8 +25,10 @@ def copy_readable_rows(aside: Path, queue: sqlite3.Connection) -> tuple[int, int
             answers = _copy_table(damaged, queue, "answers")
             _copy_table(damaged, queue, "answered")
             jobs = _copy_table(damaged, queue, "frames")
-            _copy_table(damaged, queue, "ledger")
+            _copy_table(damaged, queue, "entries")
+            _copy_last_indexes(damaged, queue)
             duplicates = queue.execute("DELETE FROM frames WHERE id IN (SELECT id FROM answers)")
+            count_held_frames(queue)
             return jobs - duplicates.rowcount, answers
         return 0, 0
     finally:
@@ -53,15 +59,39 @@ def _open_read_only(path: Path) -> sqlite3.Connection:
 
 
 def _copy_table(damaged: sqlite3.Connection, queue: sqlite3.Connection, table: str) -> int:
-    """Copy a table's rows up to the first that cannot be read, then from its end backwards."""
+    """Copy a table's rows up to the first that cannot be read, then from its end backwards.
+
+    The columns are those that both have: the file may be of another version.
+    """
     copied = 0
     for order in ("ASC", "DESC"):
         with suppress(sqlite3.Error):
-            rows = damaged.execute(f"SELECT * FROM {table} ORDER BY rowid {order}")
-            placeholders = ", ".join("?" for _ in rows.description)
-            for row in rows:
+            known = _columns_of(damaged, table)
+            columns = [column for column in _columns_of(queue, table) if column in known]
+            if not columns:
+                return 0
+            names, placeholders = ", ".join(columns), ", ".join("?" for _ in columns)
+            for row in damaged.execute(f"SELECT {names} FROM {table} ORDER BY rowid {order}"):
                 with suppress(sqlite3.IntegrityError):
-                    query = f"INSERT OR IGNORE INTO {table} VALUES ({placeholders})"
+                    query = f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({placeholders})"
                     copied += queue.execute(query, tuple(row)).rowcount
             break
     return copied
+
+
+def _columns_of(db: sqlite3.Connection, table: str) -> list[str]:
+    """Names of a table's columns, quoted."""
+    return [f'"{row[0]}"' for row in db.execute("SELECT name FROM pragma_table_info(?)", (table,))]
+
+
+def _copy_last_indexes(damaged: sqlite3.Connection, queue: sqlite3.Connection) -> None:
+    """Go on counting where the other file stood: no index is given twice."""
+    query = "SELECT MAX(seq) FROM sqlite_sequence WHERE name = ?"
+    with suppress(sqlite3.Error):
+        for (table,) in damaged.execute("SELECT name FROM sqlite_sequence").fetchall():
+            (last,) = damaged.execute(query, (table,)).fetchone()
+            (here,) = queue.execute(query, (table,)).fetchone()
+            is_index = isinstance(last, int) and (here or 0) < last < MAX_INDEX
+            if is_index and _columns_of(queue, table):
+                queue.execute("DELETE FROM sqlite_sequence WHERE name = ?", (table,))
+                queue.execute("INSERT INTO sqlite_sequence VALUES (?, ?)", (table, last))

@@ -4,19 +4,28 @@ import json
 import sqlite3
 import time
 
+from webapp.queues.contracts.entries import REQUEST_ID_TAG, SINK
 from webapp.queues.contracts.frame import Answer, Frame, Lease
 from webapp.queues.errors import AnswerTooLarge, QueueError
 from webapp.queues.sqlite import counters
-from webapp.queues.sqlite.accounts import charge_owner
-from webapp.queues.sqlite.answer_rows import store_answer, store_answer_tags
+from webapp.queues.sqlite.accounts import correct_charge
+from webapp.queues.sqlite.answer_rows import (
+    SELECT_ANSWER,
+    answer_of,
+    store_answer,
+    store_answer_tags,
+)
+from webapp.queues.sqlite.entry_rows import entry_topic
 from webapp.queues.sqlite.part import FramePart
+from webapp.queues.sqlite.workloads import learn_pace
 
 MAX_ANSWER_BYTES = 900_000_000  # bytes; a row of SQLite has 1,000,000,000
+DONE = 200  # status of a job that was done to its end
 SELECT_ANSWERED = """
 SELECT id FROM answered JOIN answers USING (id)
 WHERE (:owner IS NULL OR owner = :owner) AND made_at > :since
     AND json_extract(tags, :path) = :value
-ORDER BY "index" DESC LIMIT 1
+ORDER BY answers."index" DESC LIMIT 1
 """
 
 
@@ -50,10 +59,14 @@ class SqliteSink(FramePart):
                 return False
             waited = removed[0]["leased_at"] - frame.put_at
             count_job(db, frame, answer.status, max(waited, 0.0), gpu_seconds, model)
+            correct_charge(db, frame, gpu_seconds)
+            if answer.status == DONE and not is_stopped(db, frame.id):
+                learn_pace(db, frame, gpu_seconds, now)
             store_answer(db, frame.id, frame.index, answer, now)
             store_answer_tags(db, frame.id, frame.owner, json.dumps(dict(frame.tags)))
-            charge_owner(db, frame.owner, gpu_seconds, now)
             self.purge(db, now)
+        if REQUEST_ID_TAG in frame.tags:
+            self.notifier.notify(entry_topic(SINK))
         self.notifier.notify(frame.id)
         return True
 
@@ -74,6 +87,7 @@ class SqliteSink(FramePart):
                 return False
             store_answer(db, frame_id, removed[0]["index"], answer, self.clock())
             store_answer_tags(db, frame_id, removed[0]["owner"], removed[0]["tags"])
+        self.notifier.notify(entry_topic(SINK))
         self.notifier.notify(frame_id)
         return True
 
@@ -88,11 +102,8 @@ class SqliteSink(FramePart):
 
     def _find_answer(self, frame_id: str) -> Answer | None:
         with self.database.read_connection() as db:
-            row = db.execute(
-                "SELECT status, body, content_type FROM answers WHERE id = ? AND made_at > ?",
-                (frame_id, self.oldest_kept_answer()),
-            ).fetchone()
-        return None if row is None else Answer(row["status"], row["body"], row["content_type"])
+            row = db.execute(SELECT_ANSWER, (frame_id, self.oldest_kept_answer())).fetchone()
+        return None if row is None else answer_of(row)
 
     def find_answered(self, tag: str, value: str, owner: str | None = None) -> str | None:
         """The newest frame with this tag whose answer is kept; see the contract."""
@@ -123,6 +134,11 @@ class SqliteSink(FramePart):
         """Delete expired answers, in a transaction of the caller's; ``now``: unix seconds."""
         db.execute("DELETE FROM answers WHERE made_at < ?", (now - self.answer_seconds,))
         db.execute("DELETE FROM answered WHERE id NOT IN (SELECT id FROM answers)")
+
+
+def is_stopped(db: sqlite3.Connection, frame_id: str) -> bool:
+    """Whether somebody asked that a job end before its time, so that it tells no pace."""
+    return db.execute("SELECT 1 FROM stops WHERE job = ?", (frame_id,)).fetchone() is not None
 
 
 def count_job(

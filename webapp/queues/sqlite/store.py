@@ -10,9 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from webapp.queues.notifier import Notifier
-from webapp.queues.scheduler import AGE_CAP
+from webapp.queues.scheduler import AGE_CAP, QUANTUM, MatchTerms
+from webapp.queues.sqlite.accounts import delete_settled_accounts
 from webapp.queues.sqlite.counters import SqliteCounters
 from webapp.queues.sqlite.database import QueueDatabase
+from webapp.queues.sqlite.entries import MAX_ENTRIES, EntryTerms, SqliteEntryQueues
 from webapp.queues.sqlite.heartbeats import SqliteHeartbeats
 from webapp.queues.sqlite.plugin_states import SqlitePluginStates
 from webapp.queues.sqlite.progress import SqliteProgress
@@ -20,6 +22,7 @@ from webapp.queues.sqlite.queue import LEASE_SECONDS, MAX_DELIVERY, LeaseTerms, 
 from webapp.queues.sqlite.sink import SqliteSink
 from webapp.queues.sqlite.stop_requests import SqliteStopRequests
 from webapp.queues.sqlite.worker_commands import SqliteWorkerCommands
+from webapp.queues.sqlite.workloads import delete_old_paces
 
 ANSWER_SECONDS = 3600.0  # how long an answer waits for its reader
 PURGE_SECONDS = 60.0  # between sweeps of what has expired
@@ -37,8 +40,9 @@ class SqliteStore(
 ):
     """All parts of ``webapp.queues.contracts``, for any number of threads and processes.
 
-    ``lease_seconds``, ``max_delivery`` and ``age_cap``: ``LeaseTerms``; ``answer_seconds`` and
-    ``clock``: ``FramePart``.
+    ``lease_seconds`` and ``max_delivery``: ``LeaseTerms``; ``age_cap`` and ``quantum``:
+    ``MatchTerms``; ``answer_seconds`` and ``clock``: ``FramePart``; ``max_entries``:
+    ``EntryTerms``.
     """
 
     def __init__(
@@ -48,15 +52,20 @@ class SqliteStore(
         lease_seconds: float = LEASE_SECONDS,
         max_delivery: int = MAX_DELIVERY,
         age_cap: float = AGE_CAP,
+        quantum: float = QUANTUM,
         answer_seconds: float = ANSWER_SECONDS,
+        max_entries: int = MAX_ENTRIES,
         clock: Callable[[], float] = time.time,
         log: logging.Logger | None = None,
     ) -> None:
         database = QueueDatabase(path, log or logging.getLogger("easel.queue"))
         notifier = Notifier(path.with_name("bells"))
-        terms = LeaseTerms(lease_seconds, max_delivery, age_cap)
+        terms = LeaseTerms(lease_seconds, max_delivery, MatchTerms(age_cap, quantum))
         super().__init__(database, notifier, clock, answer_seconds, terms)
         self._purged_at = 0.0
+        self.entries = SqliteEntryQueues(
+            database, notifier, clock, EntryTerms(max_entries, max_delivery)
+        )
 
     def close(self) -> None:
         """Stop listening and close the file."""
@@ -75,5 +84,7 @@ class SqliteStore(
         self.delete_old_progress(db, expired)
         self.delete_old_heartbeats(db, expired)
         self.delete_old_commands(db, expired)
+        delete_settled_accounts(db, self.terms.match, now)
+        delete_old_paces(db)
         self.delete_lost_plugin_states(db)
         db.execute("PRAGMA incremental_vacuum(256)").fetchall()

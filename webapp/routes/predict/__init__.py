@@ -1,0 +1,1 @@
+"""The vendor's queue protocol on ``/api/predict/<service>``; docs/queue.md describes the wire."""

@@ -1,0 +1,53 @@
+"""Checks of single flags' values. Each raises :class:`UnknownFlag` with what fits."""
+
+import ipaddress
+import re
+
+SERVICE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+
+
+class UnknownFlag(Exception):
+    """A flag that is not in the table, or a value that does not fit it."""
+
+
+def check_pattern(text: str) -> None:
+    """A regular expression."""
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise UnknownFlag(
+            f"--cors-allow-origins-regex takes a regular expression, not {text!r} ({error})."
+        ) from None
+
+
+def check_network(text: str) -> None:
+    """A network as CIDR."""
+    try:
+        ipaddress.ip_network(text)
+    except ValueError as error:
+        raise UnknownFlag(
+            f"--allow-fetch-from takes a network such as 10.0.0.0/8, not {text!r} ({error})."
+        ) from None
+
+
+def check_device(text: str) -> None:
+    """Devices as --device takes them."""
+    for part in text.split(","):
+        number = part.removeprefix("cuda:")
+        if text not in ("auto", "cpu") and not (part.startswith("cuda:") and number.isdigit()):
+            raise UnknownFlag(f"--device takes auto, cpu or cuda:N[,cuda:M], not {text!r}.")
+
+
+def check_workers(least: int, most: int | None) -> None:
+    """The numbers of workers; ``most`` None: one a device."""
+    if most is not None and least > most:
+        raise UnknownFlag(f"--workers-min {least} is more than --workers-max {most}.")
+
+
+def check_service_name(text: str) -> None:
+    """A service's name."""
+    if not SERVICE_NAME.fullmatch(text):
+        raise UnknownFlag(
+            "--service-name takes 1 to 128 letters, digits, _, - and dots, such as sd_async, "
+            f"not {text!r}."
+        )
