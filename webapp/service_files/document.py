@@ -185,7 +185,9 @@ def _fits(key: ServiceKey, value: Any) -> bool:
     if key.kind in ("integer", "number"):
         kinds = int if key.kind == "integer" else int | float
         return (
-            is_number(value) and isinstance(value, kinds) and is_in_range(value, key.least, key.most)
+            is_number(value)
+            and isinstance(value, kinds)
+            and is_in_range(value, key.least, key.most)
         )
     if key.kind == "texts":
         return isinstance(value, list) and all(isinstance(part, str) for part in value)

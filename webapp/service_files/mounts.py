@@ -174,9 +174,7 @@ def _read_source(document: ServiceDocument, number: int) -> tuple[str, bool]:
 def _choose_folder(
     path: PurePosixPath, storages: Sequence[GivenStorage], given: Mapping[str, Path]
 ) -> Path | None:
-    folders = {
-        given[name] for name in (str(path), *(s.source for s in storages)) if name in given
-    }
+    folders = {given[name] for name in (str(path), *(s.source for s in storages)) if name in given}
     if len(folders) > 1:
         raise BadServiceFile(
             f"--mount names {len(folders)} folders for {path}, whose elements of storage are "

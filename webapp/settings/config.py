@@ -95,6 +95,7 @@ class Config:
     service_name: str = "easel"
     max_entry_bytes: int = 8 << 10
     max_queue_entries: int = 100_000
+    max_delivery: int = 5  # of one job to workers; 0: without end
     watch: str = "auto"
     hashing: bool = True
     api_server_stop: bool = False

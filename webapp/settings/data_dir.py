@@ -12,6 +12,7 @@ from webapp.access.secret import Secret
 from webapp.queues.contracts.queue_store import QueueStore
 from webapp.queues.sqlite.ballast_file import BallastFile
 from webapp.queues.sqlite.database import BALLAST_NAME
+from webapp.queues.sqlite.queue import MAX_DELIVERY
 from webapp.queues.sqlite.store import SqliteStore
 from webapp.settings.secret_files import owner_token
 from webapp.settings.state_files import STYLES_FILE
@@ -30,8 +31,18 @@ class CannotUse(Exception):
 
 
 def open_store(config: "Config", log: logging.Logger | None = None) -> QueueStore:
-    """The queue of this data directory."""
-    return SqliteStore(config.easel_dir / QUEUE_FILE, max_entries=config.max_queue_entries, log=log)
+    """The queue of this data directory.
+
+    How often clients are given an entry that they do not commit is no flag's: a result would be
+    out of the sink after one lost connection.
+    """
+    return SqliteStore(
+        config.easel_dir / QUEUE_FILE,
+        max_delivery=config.max_delivery,
+        max_entries=config.max_queue_entries,
+        max_entry_delivery=MAX_DELIVERY,
+        log=log,
+    )
 
 
 def styles_files(config: "Config") -> tuple[Path, ...]:

@@ -181,6 +181,16 @@ FLAGS: tuple[Flag, ...] = (
         SERVER,
         least=1,
     ),
+    Flag(
+        "max-delivery",
+        "integer",
+        "max_delivery",
+        "Workers that may be lost over one job before it is answered 500; 0: any number. "
+        "Default: 5.",
+        SERVER,
+        least=0,
+        most=1000,
+    ),
     Flag("subpath", "text", "root_path", "Serve below this path, for a reverse proxy.", SERVER),
     Flag(
         "nowebui",
@@ -738,9 +748,7 @@ FLAGS: tuple[Flag, ...] = (
         ),
         "theme gradio-img2img-tool gradio-inpaint-tool always-hide-tabs server-path",
     ),
-    *_ignored_flags(
-        PAGE, "Belongs to the cluster edition.", "root-extensions", "uid"
-    ),
+    *_ignored_flags(PAGE, "Belongs to the cluster edition.", "root-extensions", "uid"),
     *_ignored_flags(
         PATHS,
         "File names are always safe on every system.",

@@ -422,6 +422,15 @@ def test_the_answer_of_a_deadly_frame_tells_how_workers_ended(make: Make) -> Non
     assert b"The last one was killed by SIGSEGV." in answer.body
 
 
+def test_frames_are_delivered_without_end_where_no_limit_is(make: Make) -> None:
+    store = make(max_delivery=0)
+    store.put(frame("a"))
+    for delivery in range(1, 9):
+        assert take(store, worker=f"w{delivery}").frame.deliveries == delivery
+        store.release_worker(WorkerId(f"w{delivery}"))
+    assert store.wait("a", 0) is None
+
+
 def test_expired_leases_count_as_deliveries(make: Make) -> None:
     clock = Clock()
     store = make(max_delivery=2, lease_seconds=2, clock=clock)

@@ -34,7 +34,12 @@ def end_leases(db: sqlite3.Connection, condition: str, value: object, cause: str
 def fail_exhausted(
     db: sqlite3.Connection, max_delivery: int, cutoff: float, now: float
 ) -> list[str]:
-    """Answer 500 to frames delivered ``max_delivery`` times without an answer; their ids."""
+    """Answer 500 to frames delivered ``max_delivery`` times without an answer; their ids.
+
+    0: frames are delivered without end.
+    """
+    if not max_delivery:
+        return []
     exhausted = db.execute(SELECT_EXHAUSTED, (max_delivery, cutoff)).fetchall()
     for row in exhausted:
         cause = row["how"] or LEASE_RAN_OUT

@@ -41,8 +41,8 @@ class SqliteStore(
     """All parts of ``webapp.queues.contracts``, for any number of threads and processes.
 
     ``lease_seconds`` and ``max_delivery``: ``LeaseTerms``; ``age_cap`` and ``quantum``:
-    ``MatchTerms``; ``answer_seconds`` and ``clock``: ``FramePart``; ``max_entries``:
-    ``EntryTerms``.
+    ``MatchTerms``; ``answer_seconds`` and ``clock``: ``FramePart``; ``max_entries`` and
+    ``max_entry_delivery`` (None: as ``max_delivery``): ``EntryTerms``.
     """
 
     def __init__(
@@ -55,6 +55,7 @@ class SqliteStore(
         quantum: float = QUANTUM,
         answer_seconds: float = ANSWER_SECONDS,
         max_entries: int = MAX_ENTRIES,
+        max_entry_delivery: int | None = None,
         clock: Callable[[], float] = time.time,
         log: logging.Logger | None = None,
     ) -> None:
@@ -63,9 +64,10 @@ class SqliteStore(
         terms = LeaseTerms(lease_seconds, max_delivery, MatchTerms(age_cap, quantum))
         super().__init__(database, notifier, clock, answer_seconds, terms)
         self._purged_at = 0.0
-        self.entries = SqliteEntryQueues(
-            database, notifier, clock, EntryTerms(max_entries, max_delivery)
+        entry_terms = EntryTerms(
+            max_entries, max_delivery if max_entry_delivery is None else max_entry_delivery
         )
+        self.entries = SqliteEntryQueues(database, notifier, clock, entry_terms)
 
     def close(self) -> None:
         """Stop listening and close the file."""
