@@ -9,6 +9,8 @@ import sys
 from collections.abc import Callable, Sequence
 
 USAGE = """easel [serve] [flags]          start Easel (docs/flags.md, or easel serve --help)
+easel up FILE [...]            start the service of a vendor's service file (easel up --help)
+easel status|down|logs [NAME]  tell how such services are, end one, print its log
 easel generate "prompt" [...]  draw without a server (easel generate --help)
 easel models merge A B [C]     merge checkpoints; convert, report (easel models --help)
 easel plugin new NAME          write a plugin that works (docs/plugins.md)
@@ -64,6 +66,34 @@ def plugin(words: Sequence[str]) -> int:
     return run_template(names, parse(words[len(names) :]).data_dir)
 
 
+def up(words: Sequence[str]) -> int:
+    """Start the service of a service file."""
+    from webapp.service_files.commands import up as run_up
+
+    return run_up(words)
+
+
+def status(words: Sequence[str]) -> int:
+    """Tell how services of service files are."""
+    from webapp.service_files.commands import status as run_status
+
+    return run_status(words)
+
+
+def down(words: Sequence[str]) -> int:
+    """End services of service files."""
+    from webapp.service_files.commands import down as run_down
+
+    return run_down(words)
+
+
+def logs(words: Sequence[str]) -> int:
+    """Print the log of a service of a service file."""
+    from webapp.service_files.commands import logs as run_logs
+
+    return run_logs(words)
+
+
 def version(words: Sequence[str]) -> int:
     """Print the version."""
     from webapp.version import VERSION
@@ -76,13 +106,17 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "serve": serve,
     "web": web,
     "worker": worker,
+    "up": up,
+    "status": status,
+    "down": down,
+    "logs": logs,
     "generate": generate,
     "models": models,
     "plugin": plugin,
     "version": version,
 }
 
-DATA_DIR_COMMANDS = frozenset({"serve", "web", "worker", "generate", "models"})
+DATA_DIR_COMMANDS = frozenset({"serve", "web", "worker", "up", "generate", "models"})
 """Commands that work in the data directory and keep what is their own from others."""
 
 

@@ -66,7 +66,7 @@ class ServiceDocument:
 
 
 def read_document(content: Mapping[str, Any]) -> ServiceDocument:
-    """The keys of a file. Raises :class:`BadServiceFile` for any that is unknown or does not fit."""
+    """The keys of a file. Raises :class:`BadServiceFile` where one is at fault."""
     values: dict[tuple[str, tuple[int, ...]], GivenValue] = {}
     lengths: dict[tuple[str, tuple[int, ...]], int] = {}
     for path, place, value in _walk(content, "", ""):

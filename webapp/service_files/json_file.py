@@ -43,11 +43,14 @@ def read_bytes(path: Path) -> bytes:
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise BadServiceFile(f"It cannot be read: {why}. Name a service file.") from None
-    with os.fdopen(handle, "rb") as file:
+    try:
         facts = os.fstat(handle)
         if not stat.S_ISREG(facts.st_mode):
             raise BadServiceFile("It is not a file. Name a service file.")
-        content = b"" if facts.st_size > MAX_BYTES else file.read(MAX_BYTES + 1)
+        with open(handle, "rb", closefd=False) as file:
+            content = b"" if facts.st_size > MAX_BYTES else file.read(MAX_BYTES + 1)
+    finally:
+        os.close(handle)
     if facts.st_size > MAX_BYTES or len(content) > MAX_BYTES:
         raise BadServiceFile(
             f"It has {facts.st_size:,} bytes; a service file has at most {MAX_BYTES:,}."

@@ -128,7 +128,7 @@ KEYS: tuple[ServiceKey, ...] = (
     ServiceKey("containers[].command", "As script.", "texts"),
     ServiceKey("containers[].args", "Flags after those of command.", "texts"),
     ServiceKey("containers[].port", "--port. Default: 8000.", "integer", least=1, most=65535),
-    ServiceKey("containers[].env[].name", "COMMANDLINE_ARGS holds flags; others go unused.", "text"),
+    ServiceKey("containers[].env[].name", "COMMANDLINE_ARGS holds flags.", "text"),
     ServiceKey("containers[].env[].value", "Its value.", "text", is_secret=True),
     *_unused(
         VERSIONS,
@@ -169,8 +169,8 @@ KEYS: tuple[ServiceKey, ...] = (
         "integer", most=1000,
     ),
     ServiceKey(
-        "queue.memory", "MB. Entries are --max-queue-entries: 90 % of it, less the sink's share, by "
-        "the payload's size; where no max_length is.", "integer", least=1, most=10**7,
+        "queue.memory", "MB; without any max_length --max-queue-entries is 90 % of it, less the "
+        "sink's share, by the payload's size.", "integer", least=1, most=10**7,
     ),
     ServiceKey("queue.sink.memory_ratio", "The sink's share of memory. Default: 0.5.", "number",
                most=1),

@@ -14,8 +14,8 @@ CONTAINER_HOME = PurePosixPath("/code/stable-diffusion-webui")
 """Where a container's relative paths begin."""
 
 SYSTEM_FOLDERS = frozenset(
-    "bin boot dev etc lib lib64 proc root run sbin sys usr var".split()
-)  # fmt: skip
+    "bin boot dev etc lib lib64 proc root run sbin sys usr var".split()  # noqa: SIM905
+)
 MAX_PATH_LENGTH = 1000
 NOT_A_NAME = re.compile(r"[^A-Za-z0-9_-]+")
 
