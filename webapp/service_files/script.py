@@ -58,6 +58,8 @@ def refuse_shell_signs(script: str) -> None:
     quote, escaped, start = "", False, True
     for sign in script:
         if escaped:
+            if quote and sign in QUOTED_SIGNS:  # which the reader of words would not unescape
+                raise BadServiceFile(_shell_message(sign))
             escaped = False
         elif sign == "\\" and quote != "'":
             escaped = True
