@@ -117,7 +117,7 @@ class ServiceFolder:
             return _to_record(fields)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError, TypeError, RecursionError) as error:
             raise ServiceFailed(
                 f"{self.record_file} cannot be read ({error}): whether {self.path.name} runs is "
                 "not known. End its processes and remove that file."
