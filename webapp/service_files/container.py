@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from webapp.service_files.document import ServiceDocument
 from webapp.service_files.errors import BadServiceFile, shown
 from webapp.service_files.mounts import StorageMount, container_path, locate
-from webapp.service_files.script import TypedFlag, flag_words, pair_flags, split_script
+from webapp.service_files.script import (
+    TypedFlag,
+    flag_words,
+    pair_flags,
+    refuse_unprintable,
+    split_script,
+)
 
 ARGS_VARIABLE = "COMMANDLINE_ARGS"
 APART = frozenset({"port", "data-dir"})
@@ -33,7 +39,9 @@ def read_container(document: ServiceDocument, mounts: Sequence[StorageMount]) ->
         raise BadServiceFile(f"{found}; one with a script is expected.")
     place, words = read_words(document)
     try:
-        typed = [*pair_flags([*read_variable(document), *words])]
+        words = [*read_variable(document), *words]
+        refuse_unprintable(words)
+        typed = [*pair_flags(words)]
         kept = [localise(flag, mounts) for flag in typed if name_of(flag) not in APART]
         last = {name_of(flag): flag.value for flag in typed}
         if missing := [name for name in APART if last.get(name) == ""]:

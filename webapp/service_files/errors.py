@@ -9,6 +9,11 @@ class ServiceFailed(Exception):
     """A service cannot be started, found or ended. The text says why and what to do."""
 
 
+def printable(text: str) -> str:
+    """A text for a terminal, escaped where it could move the cursor or begin a line."""
+    return text if text.isprintable() else repr(text)
+
+
 def shown(value: object) -> str:
     """A value as messages show it: short, on one line."""
     text = repr(value)

@@ -127,7 +127,8 @@ def _read_storage(document: ServiceDocument, number: int) -> GivenStorage:
         raise BadServiceFile(f"{place}.mount_path is missing. Name a path of the container.")
     path = PurePosixPath(os.path.normpath(text.replace("//", "/")))
     parts = path.parts[1:]
-    if not path.is_absolute() or ".." in PurePosixPath(text).parts or len(text) > MAX_PATH_LENGTH:
+    is_plain = ".." not in PurePosixPath(text).parts and text.isprintable()
+    if not path.is_absolute() or not is_plain or len(text) > MAX_PATH_LENGTH:
         raise BadServiceFile(
             f"{place}.mount_path is {shown(text)}; a path from the container's root is expected, "
             f"without .., such as {CONTAINER_HOME / 'data'}."
@@ -164,6 +165,8 @@ def _read_source(document: ServiceDocument, number: int) -> tuple[str, bool]:
         raise BadServiceFile(
             f"storage[{number}].oss.path is {shown(bucket)}; oss://BUCKET/PATH is expected."
         )
+    if not all(source.isprintable() for source in sources.values()):
+        raise BadServiceFile(f"storage[{number}] has signs that are not printable; take them out.")
     locked = any(
         document.get(f"storage[].{name}", number)
         for name in ("oss.readOnly", "nfs.readOnly", "dataset.read_only")

@@ -13,6 +13,7 @@ from webapp.service_files.errors import BadServiceFile, shown
 from webapp.service_files.json_file import read_json
 from webapp.service_files.key_flags import edition_words, key_words
 from webapp.service_files.mounts import (
+    CONTAINER_HOME,
     StorageMount,
     container_path,
     locate,
@@ -81,7 +82,7 @@ def read_plan(file: Path, terms: PlanTerms, environ: Mapping[str, str] = os.envi
         *("--service-name", name, "--port", str(choose_port(document, container))),
         *place_words(document, container, mounts, folder),
     ]
-    config = check_flags(words, terms.flags, environ)
+    config = check_flags(container.place, words, terms.flags, environ)
     plain, secret = split_secrets([*words, *terms.flags])
     return ServicePlan(
         name,
@@ -145,9 +146,9 @@ def place_words(
     folder: Path,
 ) -> Iterator[str]:
     """Flags that say where the data directory and other mounts lie, and what paths stand for it."""
-    path = container.data_dir or (str(mounts[0].path) if mounts else str(container_path("data")))
+    path = container.data_dir or usual_data_path(mounts)
     located = locate(path, mounts)
-    if located is None and mounts:
+    if located is None and mounts and container.data_dir:
         raise BadServiceFile(
             f"{container.place}: --data-dir {shown(path)} is under no mount path of storage "
             f"({', '.join(str(mount.path) for mount in mounts)}): what is saved there would be "
@@ -168,10 +169,19 @@ def place_words(
             yield from ("--browse-root", f"{root_name(other)}={other.folder}{access}")
 
 
+def usual_data_path(mounts: Sequence[StorageMount]) -> str:
+    """Where a container's data lies without --data-dir: what is mounted in the web UI's folder."""
+    fitting = (m.path for m in mounts if m.is_writable and m.path.is_relative_to(CONTAINER_HOME))
+    return str(next(fitting, CONTAINER_HOME / "data"))
+
+
 def mount_paths(data_path: PurePosixPath, mounts: Sequence[StorageMount]) -> list[str]:
     """Prefixes of paths in requests that mean the data directory; the first is answered."""
-    others = [mount.path for mount in mounts if not data_path.is_relative_to(mount.path)]
-    usual = [path for path in map(PurePosixPath, VENDOR_MOUNTS) if path not in others]
+    usual = [
+        path
+        for path in map(PurePosixPath, VENDOR_MOUNTS)
+        if not any(m.path.is_relative_to(path) or path.is_relative_to(m.path) for m in mounts)
+    ]
     return list(dict.fromkeys(map(str, (data_path, *usual))))
 
 
@@ -181,12 +191,14 @@ def root_name(mount: StorageMount) -> str:
     return f"{name}-mount" if name == "data" else name
 
 
-def check_flags(words: Sequence[str], more: Sequence[str], environ: Mapping[str, str]) -> Config:
+def check_flags(
+    place: str, words: Sequence[str], more: Sequence[str], environ: Mapping[str, str]
+) -> Config:
     """What the flags come to; those of the file are looked at alone first."""
     try:
         parse(words, {})
     except UnknownFlag as error:
-        raise BadServiceFile(f"containers[0].script: {error}") from None
+        raise BadServiceFile(f"{place}: {error}") from None
     try:
         return parse([*words, *more], environ)
     except UnknownFlag as error:

@@ -26,7 +26,6 @@ from webapp.service_files.service_folder import ServiceFolder, ServiceRecord
 from webapp.settings.secret_files import owner_token
 from webapp.settings.secret_flags import COMMAND_LINE
 
-CODE_FOLDER = Path(__file__).resolve().parents[2]
 MAX_START_BYTES = 1 << 20
 PROGRAM = (sys.executable, "-m", "webapp")
 READY = b"Easel is ready at "
@@ -140,7 +139,6 @@ def launch(plan: ServicePlan, folder: ServiceFolder, *, token_made: bool) -> Lau
         offset = log.seek(0, os.SEEK_END)
         process = subprocess.Popen(
             [*PROGRAM, "serve", *words],
-            cwd=CODE_FOLDER,
             env=environ,
             stdin=subprocess.DEVNULL,
             stdout=log,

@@ -53,6 +53,13 @@ def split_script(script: str) -> list[str]:
     return words
 
 
+def refuse_unprintable(words: Sequence[str]) -> None:
+    """Raise for words that could not be shown as they are."""
+    for word in words:
+        if not word.isprintable():
+            raise BadServiceFile(f"{shown(word)} has signs that are not printable; take them out")
+
+
 def refuse_shell_signs(script: str) -> None:
     """Raise for signs that only a shell gives a meaning: substitutions, pipes, patterns, ..."""
     quote, escaped, start = "", False, True

@@ -190,7 +190,7 @@ def test_paths_of_the_container_are_paths_of_folders(tmp_path: Path) -> None:
     assert config.data_dir == made / "sd"
     assert config.checkpoint_dirs == (models / "ckpt",)
     assert config.lora_dirs == (models / "loras",)
-    assert config.mount_paths == (f"{HOME}/data-nas/sd", f"{HOME}/data", f"{HOME}/data-nas")
+    assert config.mount_paths == (f"{HOME}/data-nas/sd", f"{HOME}/data")
     assert config.browse_roots == (("data-oss", models, False),)
     assert [mount.is_made for mount in planned.mounts] == [False, True]
 
@@ -262,9 +262,28 @@ def test_alternatives_take_one_folder(tmp_path: Path) -> None:
     assert "oss://BUCKET/PATH" in refused(tmp_path, small(storage=bare))
 
 
+def test_without_data_dir_what_is_mounted_in_the_web_uis_folder_is_it(tmp_path: Path) -> None:
+    own = tmp_path / "services/small"
+    assert plan(tmp_path, small(storage=STORAGE)).config.data_dir == own / "mounts/data-nas"
+    for storage in ([], [{"mount_path": "/mnt/models"}], STORAGE[:1]):
+        config = plan(tmp_path, small(storage=storage)).config
+        assert config.data_dir == own / "data"
+        assert config.mount_paths[0] == DATA
+
+
+def test_nothing_of_the_file_writes_lines_of_its_own(tmp_path: Path) -> None:
+    features = {"a\nsd_v32 runs at http://evil": "x\ny"}
+    text = "\n".join(plan_lines(plan(tmp_path, small(features=features))))
+    assert r"'features.a\nsd_v32 runs at http://evil' = 'x\ny'" in text
+    for name in ("mount_path", "git"):
+        value = "/mnt/a\nb" if name == "mount_path" else {"repo": "a\u202eb"}
+        assert refused(tmp_path, small(storage=[{"mount_path": "/mnt/c", name: value}]))
+    assert "not printable" in refused(tmp_path, small("./webui.sh --ckpt 'a\nb'"))
+
+
 def test_folders_of_equal_names_are_kept_apart(tmp_path: Path) -> None:
     storage = [{"mount_path": f"/{top}/data"} for top in ("a", "b")] + [{"mount_path": "/c/-"}]
-    planned = plan(tmp_path, small(storage=storage))
+    planned = plan(tmp_path, small("./webui.sh --data-dir /a/data", storage=storage))
     assert [mount.folder.name for mount in planned.mounts] == ["data", "data-2", "mount"]
     assert [name for name, *_ in planned.config.browse_roots] == ["data-mount", "mount"]
 

@@ -138,6 +138,12 @@ def test_no_other_folder_is_reached_by_a_mount_path(services: Services, folder: 
     assert str(services.home).encode() not in body
 
 
+def test_the_gateway_of_the_vendor_leads_to_the_api(services: Services) -> None:
+    path = "/api/predict/sd_v32/sdapi/v1/options"
+    assert services.ask("sd_v32", path)[0] == 200
+    assert services.ask("sd_v32", path.replace("sd_v32", "other"))[0] == 404
+
+
 def test_the_page_and_the_token(services: Services) -> None:
     assert services.ask("sd_v32", "/sdapi/v1/options", token="wrong")[0] == 401
     assert services.ask("sd_v32", "/sdapi/v1/options", token=services.token("sd_async"))[0] == 401

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from webapp.queues.contracts.frame import Frame
+from webapp.queues.worker_id import WorkerId
 from webapp.settings.config import parse
-from webapp.settings.data_dir import CannotUse, check_certificate, prepare_data_dir
+from webapp.settings.data_dir import CannotUse, check_certificate, open_store, prepare_data_dir
 
 
 def test_a_full_disk_is_told_and_leaves_no_probe(
@@ -54,3 +56,17 @@ def test_tls_files_that_do_not_serve_are_named(tmp_path: Path, flags: list[str],
 
 def test_without_tls_nothing_is_checked(tmp_path: Path) -> None:
     check_certificate(parse(["--data-dir", str(tmp_path)], {}))
+
+
+def test_a_flag_says_how_many_workers_may_be_lost_over_a_job(tmp_path: Path) -> None:
+    config = parse(["--data-dir", str(tmp_path), "--max-delivery", "1"], {})
+    prepare_data_dir(config)
+    store = open_store(config)
+    store.put(Frame("a", "generate", b"{}"))
+    worker = WorkerId("cpu")
+    assert store.take(worker, [], 0) is not None
+    store.release_worker(worker)
+    answer = store.wait("a", 0)
+    store.close()
+    assert answer is not None
+    assert answer.status == 500
