@@ -45,6 +45,8 @@ def find_last_lines(log: BinaryIO, count: int) -> int:
 def copy_rest(log: BinaryIO, out: BinaryIO) -> bool:
     """Write what was added; whether there was anything."""
     wrote = False
+    if os.fstat(log.fileno()).st_size < log.tell():  # it was put aside, and begins anew
+        log.seek(0)
     while block := log.read(BLOCK):
         out.write(block)
         wrote = True

@@ -13,6 +13,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from generator.atomic_file import make_folders, write_atomically
+from webapp.process_tree import LOG_FILE_VARIABLE
 from webapp.processes.ports import ping
 from webapp.service_files.errors import ServiceFailed
 from webapp.service_files.plan import ServicePlan
@@ -131,7 +132,7 @@ def launch(plan: ServicePlan, folder: ServiceFolder, *, token_made: bool) -> Lau
     run, config, words = uuid4().hex, plan.config, list(plan.words)
     if config.token is None:
         words += ["--token", f"@{folder.token_file}"]
-    environ = {**os.environ, RUN_VARIABLE: run}
+    environ = {**os.environ, RUN_VARIABLE: run, LOG_FILE_VARIABLE: str(folder.log_file)}
     if plan.secret_words:
         line = shlex.split(environ.get(COMMAND_LINE, ""))
         environ[COMMAND_LINE] = shlex.join([*line, *plan.secret_words])

@@ -12,11 +12,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from generator.atomic_file import write_atomically
+from webapp.processes.log_limit import cut_log
 from webapp.service_files.errors import ServiceFailed
 from webapp.service_files.run_identity import ProcessIdentity
-
-MAX_LOG_BYTES = 16 << 20
-"""A longer log is put aside at the next start; one of those is kept."""
 
 MAX_RECORD_BYTES = 64 << 10
 FOR_OTHERS = stat.S_IWGRP | stat.S_IWOTH
@@ -105,9 +103,9 @@ class ServiceFolder:
 
     def open_log(self) -> BinaryIO:
         """The log to append to; a long one is put aside first."""
-        if self.log_file.is_file() and self.log_file.stat().st_size > MAX_LOG_BYTES:
-            self.log_file.rename(self.log_file.with_name("log.1"))
-        return os.fdopen(os.open(self.log_file, OPEN_LOG, 0o600), "ab")
+        log = os.fdopen(os.open(self.log_file, OPEN_LOG, 0o600), "ab")
+        cut_log(self.log_file)
+        return log
 
     def read_record(self) -> ServiceRecord | None:
         """The run that was started last; None where none was, or it was ended."""

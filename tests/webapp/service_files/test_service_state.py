@@ -12,13 +12,14 @@ import pytest
 
 from tests.wait import wait_until
 from tests.webapp.service_files.samples import small, write
+from webapp.processes.log_limit import MAX_LOG_BYTES, cut_log
 from webapp.service_files import running
 from webapp.service_files.errors import ServiceFailed
 from webapp.service_files.log_view import follow, print_last_lines
 from webapp.service_files.plan import PlanTerms, read_plan
 from webapp.service_files.run_identity import identify, run_processes
 from webapp.service_files.running import Launch, ServiceState, start, state_of, stop
-from webapp.service_files.service_folder import MAX_LOG_BYTES, ServiceFolder, ServiceRecord
+from webapp.service_files.service_folder import ServiceFolder, ServiceRecord
 
 FAKE = """
 import os, signal, subprocess, sys, time
@@ -205,6 +206,22 @@ def test_a_long_log_is_put_aside(tmp_path: Path) -> None:
     assert (tmp_path / "log.1").stat().st_size == MAX_LOG_BYTES + 1
 
 
+def test_writers_go_on_at_the_new_end_of_a_log(tmp_path: Path) -> None:
+    folder = ServiceFolder(tmp_path)
+    with folder.open_log() as log:
+        log.write(b"first" * 100)
+        log.flush()
+        assert not cut_log(folder.log_file, 500)
+        assert cut_log(folder.log_file, 499)
+        log.write(b"second")
+    assert folder.log_file.read_bytes() == b"second"
+    assert (tmp_path / "log.1").read_bytes() == b"first" * 100
+    (tmp_path / "log.1").unlink()
+    (tmp_path / "log.1").mkdir()  # what was said cannot be kept, and is emptied all the same
+    assert cut_log(folder.log_file, 1)
+    assert folder.log_file.read_bytes() == b""
+
+
 @pytest.mark.parametrize(("count", "lines"), [(0, 0), (1, 1), (3, 3), (4000, 4000), (9999, 5000)])
 def test_the_last_lines_of_a_log(tmp_path: Path, count: int, lines: int) -> None:
     every = [f"{number} {'x' * (number % 97)}\n" for number in range(5000)]
@@ -221,6 +238,7 @@ def test_lines_that_come_are_written_until_the_end(tmp_path: Path) -> None:
     words = ["one\n", "two\n", "last words\n"]
 
     def is_alive() -> bool:
+        cut_log(folder.log_file, len("old\none\n") - 1)
         if words:
             with folder.log_file.open("a") as file:
                 file.write(words.pop(0))
