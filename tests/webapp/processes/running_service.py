@@ -7,6 +7,7 @@ import sys
 import urllib.error
 import urllib.request
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -95,7 +96,8 @@ class RunningService:
         """Make sure that nothing is left."""
         self.store.close()
         for process in self.processes():
-            process.kill()
+            with suppress(psutil.NoSuchProcess):  # it may have ended since they were listed
+                process.kill()
         self.process.wait()
 
     def log(self) -> str:
