@@ -100,6 +100,30 @@ def test_the_cluster_switch_in_the_script_is_the_cluster_edition(tmp_path: Path)
     assert (planned.config.edition, planned.config.sd_dynamic_cache) == ("cluster", True)
 
 
+def test_a_file_of_the_cluster_edition(tmp_path: Path) -> None:
+    content = {
+        "metadata": {"name": "sd_cluster", "instance": 2, "type": "SDCluster", "cpu": 16, "gpu": 1,
+                     "memory": 62000, "enable_webservice": "true"},
+        "meta": {"type": "SDCluster"},
+        "options": {"enableCache": True},
+        "storage": [{"mount_path": f"{HOME}/data-nas", "nfs": {"path": "/", "server": "nas"},
+                     "properties": {}}],
+        "containers": [{
+            "image": "x/stable-diffusion-webui:4.1", "port": 8000,
+            "script": "./webui.sh --listen --port=8000 --api --cluster-status --sd-dynamic-cache "
+                      f"--data-dir={HOME}/data-nas",
+        }],
+    }  # fmt: skip
+    planned = plan(tmp_path, content)
+    config = planned.config
+    assert (config.edition, config.workers_max, config.sd_dynamic_cache) == ("cluster", 2, True)
+    assert config.data_dir == tmp_path / "services/sd_cluster/mounts/data-nas"
+    assert [each.place for each in planned.unused] == [
+        "metadata.cpu", "metadata.gpu", "metadata.memory", "options.enableCache",
+        "containers[0].image",
+    ]  # fmt: skip
+
+
 def test_what_the_script_and_the_command_line_say_wins(tmp_path: Path) -> None:
     metadata = {"name": "abc", "instance": 3, "type": "Async"}
     content = small("./webui.sh --workers-max 2 --webui", metadata=metadata)

@@ -21,6 +21,7 @@ from tests.webapp.web_process import free_port
 from webapp.service_files.run_identity import run_processes
 from webapp.service_files.service_folder import ServiceFolder, ServiceRecord
 
+NAMES = ("sd_v32", "sd_async")
 PICTURE = {"prompt": "a red house", "width": 64, "height": 64, "steps": 1, "seed": 1}
 SAVED = {**PICTURE, "alwayson_scripts": {"save_dir": f"{DATA}/outputs/mine", "id_task": "t1"}}
 
@@ -90,7 +91,7 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Services
         assert [up.returncode for up in ups.values()] == [0, 0], said
         yield services, said
     finally:
-        assert services.run("down", "sd_v32", "sd_async")[0] == 0
+        assert services.run("down", *NAMES)[0] == 0
 
 
 @pytest.fixture
@@ -114,8 +115,12 @@ def test_what_is_kept_is_for_its_user_alone(services: Services) -> None:
         if path.name != "mounts":
             assert path.stat().st_mode & 0o077 == 0, path
     assert services.home.stat().st_mode & 0o077 == 0
-    assert not any(services.token(n) in (services.home / n / "log").read_text()
-                   for n in ("sd_v32", "sd_async"))  # fmt: skip
+    for name in NAMES:
+        token = services.token(name).encode()
+        shown = [services.home / name / "log", services.home / name / "service.json"]
+        for pid in run_processes(services.record(name).run):
+            shown += [Path(f"/proc/{pid}/cmdline"), Path(f"/proc/{pid}/environ")]
+        assert not any(token in path.read_bytes() for path in shown)
 
 
 def test_a_picture_is_saved_where_the_mount_path_leads(services: Services) -> None:
