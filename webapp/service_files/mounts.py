@@ -147,15 +147,14 @@ def _read_source(document: ServiceDocument, number: int) -> tuple[str, bool]:
     bucket = document.get("storage[].oss.path", number)
     server = document.get("storage[].nfs.server", number)
     dataset = document.get("storage[].dataset.id", number)
+    folder = document.get("storage[].nfs.path", number, default="").lstrip("/")
     found = {
         "oss": bucket,
-        "nfs": f"nfs://{server}{document.get('storage[].nfs.path', number, default='/')}"
-        if server is not None
-        else None,
-        "dataset": f"dataset://{dataset}" if dataset is not None else None,
+        "nfs": None if server is None else f"nfs://{server}/{folder}",
+        "dataset": None if dataset is None else f"dataset://{dataset}",
         "git": document.get("storage[].git.repo", number),
     }
-    sources = {name: source for name, source in found.items() if source is not None}
+    sources = {name: normalise_source(source) for name, source in found.items() if source}
     if len(sources) > 1:
         raise BadServiceFile(
             f"storage[{number}] has {' and '.join(sources)}; one element mounts one. Part it in "
@@ -171,7 +170,7 @@ def _read_source(document: ServiceDocument, number: int) -> tuple[str, bool]:
         document.get(f"storage[].{name}", number)
         for name in ("oss.readOnly", "nfs.readOnly", "dataset.read_only")
     )
-    return normalise_source(next(iter(sources.values()), "")).lstrip("/"), not locked
+    return next(iter(sources.values()), ""), not locked
 
 
 def _choose_folder(
@@ -191,7 +190,8 @@ def _refuse_unknown(given: Mapping[str, Path], storages: Sequence[GivenStorage])
     for source in given:
         if source not in known:
             near = difflib.get_close_matches(source, known, n=1, cutoff=0.4)
-            hint = f"Did you mean {near[0]}?" if near else "The file has no storage."
+            others = f"It mounts {', '.join(known)}." if known else "It has no storage."
+            hint = f"Did you mean {near[0]}?" if near else others
             raise BadServiceFile(f"--mount: the file mounts no {shown(source)}. {hint}")
 
 

@@ -122,9 +122,8 @@ def keep_token(plan: ServicePlan, folder: ServiceFolder) -> bool:
     if plan.token is not None:
         write_atomically(folder.token_file, f"{plan.token.reveal()}\n".encode())
         return False
-    is_new = not folder.token_file.exists()
-    owner_token(folder.token_file)
-    return is_new
+    before = folder.token_file.read_bytes() if folder.token_file.exists() else b""
+    return owner_token(folder.token_file).encode() != before.strip()
 
 
 def launch(plan: ServicePlan, folder: ServiceFolder, *, token_made: bool) -> Launch:
@@ -191,8 +190,10 @@ def stop(record: ServiceRecord) -> bool:
     deadline = time.monotonic() + record.grace_seconds
     while record.identity.is_alive and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
-    was_alive = record.identity.is_alive
-    return end_processes(record.run, 0 if was_alive else LEFTOVER_SECONDS) or was_alive
+    killed = end_processes(record.run, 0 if record.identity.is_alive else LEFTOVER_SECONDS)
+    if record.identity.is_alive:
+        raise ServiceFailed(f"Process {record.pid} of {record.name} cannot be ended by this user.")
+    return killed
 
 
 def end_processes(run: str, seconds: float) -> bool:

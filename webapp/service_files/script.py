@@ -17,6 +17,7 @@ BARE_SIGNS = "`$;|&<>()*?[]{}\n\r"
 
 QUOTED_SIGNS = "`$"
 ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
+NUMBER = re.compile(r"-\d+(\.\d*)?")
 MAX_WORDS = 1000
 
 
@@ -110,10 +111,16 @@ def pair_flags(words: Sequence[str]) -> Iterator[TypedFlag]:
         for flag in FLAGS
         for name in (flag.name, *flag.aliases)
     }
-    rest = iter(words)
-    for word in rest:
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
         flag = known.get(word.partition("=")[0])
-        if flag is None or flag.kind == "switch" or "=" in word:
+        if flag is None or flag.kind == "switch" or "=" in word or not _has_value(rest):
             yield TypedFlag(flag, (word,))
         else:
-            yield TypedFlag(flag, (word, *(value for value in [next(rest, None)] if value)))
+            yield TypedFlag(flag, (word, rest.pop(0)))
+
+
+def _has_value(rest: Sequence[str]) -> bool:
+    """Whether the next word is a value: no flag, as which a number below zero does not count."""
+    return bool(rest) and (not rest[0].startswith("-") or NUMBER.fullmatch(rest[0]) is not None)

@@ -236,6 +236,8 @@ def test_a_folder_is_named_by_source_or_mount_path(tmp_path: Path, source: str) 
         ("./webui.sh --data-dir=data-nas --ckpt-dir ../../x", "is /x in the container"),
         ("./webui.sh --data-dir=data-nas --browse-root a=/etc:ro", "--browse-root '/etc'"),
         ("./webui.sh --data-dir=data-nas --tls-keyfile", "--tls-keyfile has no value"),
+        ("./webui.sh --data-dir --listen", "--data-dir has no value"),
+        ("./webui.sh --data-dir=data-nas --use-cpu --ckpt-dir /etc", "--ckpt-dir '/etc' is /etc"),
         ("./webui.sh --data-dir=data-nas --token @/etc/passwd", "--token names a file of the cont"),
     ],
 )
@@ -266,6 +268,7 @@ def test_mount_paths_that_do_not_fit(tmp_path: Path, path: str | None, sentence:
     ("mount", "sentence"),
     [
         ("oss://b/two=.", "Did you mean oss://b/one?"),
+        ("zzz=.", "It mounts oss://b/one, /code"),
         ("oss://b/one", "takes SOURCE=DIR"),
         ("oss://b/one=/none/such", "/none/such is no folder"),
         ("oss://b/one=/dev/null", "is no folder"),

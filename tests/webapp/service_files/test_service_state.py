@@ -122,6 +122,8 @@ def test_the_token_is_made_once_or_taken(starter: Starter) -> None:
     given = starter.folder_of("one_given")
     assert given.token_file.read_text() == "of-the-file\n"
     assert given.token_file.stat().st_mode & 0o777 == 0o600
+    running.end_processes(starter.runs[-1], 0)
+    assert starter(name="one_given").token_made  # what lay there was not ours
     starter("./webui.sh --token of-the-script", name="of_script")
     script = starter.folder_of("of_script")
     assert not script.token_file.exists()
