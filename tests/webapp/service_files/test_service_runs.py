@@ -8,6 +8,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from tests.conftest import ROOT
 from tests.wait import TIMEOUT, exit_code, wait_until
 from tests.webapp.service_files.samples import ASYNC, DATA, STANDARD, write
 from tests.webapp.web_process import free_port
+from webapp.queues.contracts.entries import INPUT, SINK, EntryQuery
+from webapp.queues.sqlite.store import SqliteStore
 from webapp.service_files.run_identity import run_processes
 from webapp.service_files.service_folder import ServiceFolder, ServiceRecord
 
@@ -202,10 +205,17 @@ def test_one_that_cannot_start_says_why(services: Services, tmp_path: Path) -> N
 def test_down_ends_the_whole_group_and_logs_end_with_it(services: Services) -> None:
     record = services.record("sd_async")
     assert len(run_processes(record.run)) >= 3
+    path = "/api/predict/sd_async/sdapi/v1/txt2img?task_id=job_002"
+    assert services.ask("sd_async", path, {**PICTURE, "steps": 30})[0] == 200
     following = services.command("logs", "-f", "-n", "1", "sd_async")
     assert services.run("down", "sd_async") == (0, "sd_async has ended.\n")
     assert run_processes(record.run) == []
     assert exit_code(following) == 0
+    with closing(SqliteStore(Path(record.data_dir, ".easel", "queue.db"))) as store:
+        left = store.entries.queue(INPUT).get(EntryQuery()) or (
+            store.entries.queue(SINK).get(EntryQuery())
+        )
+    assert [entry.tags["task_id"] for entry in left] == ["job_002"]  # it waits, or was answered
     assert services.run("down", "sd_async") == (0, "sd_async does not run.\n")
     assert "Easel is ready at" in services.run("logs", "sd_async")[1]
 
