@@ -166,7 +166,8 @@ def report_errors(command: str, run: Callable[[], int]) -> int:
         print(f"easel {command}: {error}", file=sys.stderr)
         return EXIT_MISUSED if isinstance(error, BadServiceFile) else EXIT_FAILED
     except OSError as error:
-        print(f"easel {command}: {error.filename}: {error.strerror}", file=sys.stderr)
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"easel {command}: {where}{error.strerror}", file=sys.stderr)
         return EXIT_FAILED
 
 
