@@ -55,7 +55,8 @@ class Services:
         """``easel up`` of a file."""
         folder.mkdir()
         file = write(folder, content)
-        return self.command("up", str(file), "--port", str(free_port()), "--", "--device", "cpu")
+        flags = ("--device", "cpu", "--threads", "1")
+        return self.command("up", str(file), "--port", str(free_port()), "--", *flags)
 
     def record(self, name: str) -> ServiceRecord:
         """The record of a service that was started."""
@@ -206,7 +207,7 @@ def test_down_ends_the_whole_group_and_logs_end_with_it(services: Services) -> N
     record = services.record("sd_async")
     assert len(run_processes(record.run)) >= 3
     path = "/api/predict/sd_async/sdapi/v1/txt2img?task_id=job_002"
-    assert services.ask("sd_async", path, {**PICTURE, "steps": 30})[0] == 200
+    assert services.ask("sd_async", path, {**PICTURE, "steps": 12})[0] == 200
     following = services.command("logs", "-f", "-n", "1", "sd_async")
     assert services.run("down", "sd_async") == (0, "sd_async has ended.\n")
     assert run_processes(record.run) == []
