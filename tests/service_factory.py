@@ -3,7 +3,7 @@
 import logging
 
 from generator.models.registry import Registry
-from webapp.access.auth import Credentials
+from webapp.access.credentials import Credentials
 from webapp.plugins.web_plugins import WebPlugins
 from webapp.queues.contracts.queue_store import QueueStore
 from webapp.services import Services, build_services

@@ -13,6 +13,8 @@ easel up FILE [...]            start the service of a vendor's service file (eas
 easel status|down|logs [NAME]  tell how such services are, end one, print its log
 easel generate "prompt" [...]  draw without a server (easel generate --help)
 easel models merge A B [C]     merge checkpoints; convert, report (easel models --help)
+easel users add NAME --role R  accounts: add, list, disable, ... (easel users --help)
+easel tokens add NAME          API tokens of users (easel tokens --help)
 easel plugin new NAME          write a plugin that works (docs/plugins.md)
 easel version                  print the version
 """
@@ -55,6 +57,20 @@ def models(words: Sequence[str]) -> int:
     from webapp.models_command import main as run_models
 
     return run_models(words)
+
+
+def users(words: Sequence[str]) -> int:
+    """Add and change users' accounts."""
+    from webapp.accounts_command import run_users
+
+    return run_users(words)
+
+
+def tokens(words: Sequence[str]) -> int:
+    """Make and revoke users' API tokens."""
+    from webapp.accounts_command import run_tokens
+
+    return run_tokens(words)
 
 
 def plugin(words: Sequence[str]) -> int:
@@ -112,11 +128,15 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "logs": logs,
     "generate": generate,
     "models": models,
+    "users": users,
+    "tokens": tokens,
     "plugin": plugin,
     "version": version,
 }
 
-DATA_DIR_COMMANDS = frozenset({"serve", "web", "worker", "up", "generate", "models"})
+DATA_DIR_COMMANDS = frozenset(
+    {"serve", "web", "worker", "up", "generate", "models", "users", "tokens"}
+)
 """Commands that work in the data directory and keep what is their own from others."""
 
 

@@ -7,8 +7,10 @@ read them.
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Any
 
 from webapp.app import create_app
@@ -16,11 +18,16 @@ from webapp.http.openapi import build_document
 from webapp.services import build_services
 from webapp.settings.config import Config
 
+EVERY_ROUTE: Mapping[str, Any] = MappingProxyType(
+    {"api_server_stop": True, "accounts": True, "oidc_issuer": "https://id.example"}
+)
+"""Fields of the configuration that bring routes."""
+
 
 def build_api_document() -> dict[str, Any]:
     """The document; the service is built over a folder that is removed again, and not served."""
     with TemporaryDirectory() as folder:
-        services = build_services(Config(Path(folder), api_server_stop=True))
+        services = build_services(Config(Path(folder), **EVERY_ROUTE))
         try:
             return reduce_document(build_document(create_app(services), "0"))
         finally:

@@ -63,6 +63,7 @@ from webapp.settings.data_dir import known_data_paths
 from webapp.settings.secret_files import session_key
 
 if TYPE_CHECKING:
+    from webapp.accounts.accounts import Accounts
     from webapp.services import Services
 
 
@@ -102,7 +103,7 @@ def create_app(services: "Services") -> Flask:
         MAX_FORM_MEMORY_SIZE=1024 * 1024,
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
-        SESSION_COOKIE_SECURE=config.tls_certfile is not None,
+        SESSION_COOKIE_SECURE=config.speaks_tls,
         PERMANENT_SESSION_LIFETIME=timedelta(seconds=LOGIN_SECONDS),
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]
@@ -121,6 +122,8 @@ def create_app(services: "Services") -> Flask:
     )
     error_handlers.install(app)
     add_routes(app, services)
+    if services.accounts is not None:
+        install_audit(app, services.accounts)
     path_middleware = middleware.PathMiddleware(
         app.wsgi_app,
         config.root_path,
@@ -131,11 +134,26 @@ def create_app(services: "Services") -> Flask:
     return app
 
 
+def account_routes() -> tuple[RouteModule, ...]:
+    """Those of accounts: what they import takes a while, and few services have accounts."""
+    from webapp.routes.accounts import audit_log, invitations, me, oidc_login, tokens, users
+
+    return (me, users, tokens, invitations, audit_log, oidc_login)
+
+
+def install_audit(app: Flask, accounts: "Accounts") -> None:
+    """Write down who changes what."""
+    from webapp.routes.accounts import request_audit
+
+    request_audit.install(app, accounts)
+
+
 def add_routes(app: Flask, services: "Services") -> None:
     """Every route of the rooms that the flags open; ``--nowebui`` leaves out the page alone."""
     config = services.config
     rooms: tuple[tuple[bool, tuple[RouteModule, ...]], ...] = (
         (True, API),
+        (services.accounts is not None, account_routes() if services.accounts else ()),
         (services.filing is not None, FILES),
         (config.api_server_stop, (server_stop,)),
         (config.web_ui, (pages,)),

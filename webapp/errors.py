@@ -146,6 +146,18 @@ class Draining(Unavailable):
         super().__init__(detail, RETRY_AFTER_DRAIN)
 
 
+class Conflict(Refused):
+    """What was asked does not go with what is there."""
+
+    status = 409
+
+
+class NothingThere(Refused):
+    """What the address names is not there, or not for this caller."""
+
+    status = 404
+
+
 class UnknownStyle(Refused):
     """There is no style of that name."""
 

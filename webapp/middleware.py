@@ -33,7 +33,7 @@ LOGGED_PATHS = ("/sdapi", "/v1/")
 
 REQUEST_ID = re.compile(r"[\w.:-]{1,64}")
 PREDICT = "/api/predict/"
-SHARE = re.compile(r"^/s/[^/]+")
+OPENING_PATH = re.compile(r"^/(s|invite)/[^/]+")
 SLASHES = re.compile(r"/{2,}")
 
 log = logging.getLogger("easel.api")
@@ -156,8 +156,8 @@ def finish_request(answer: Response, config: "Config") -> Response:
 
 
 def logged_path() -> str:
-    """The path as a log may have it: the name of a share opens it."""
-    return SHARE.sub("/s/***", request.path)
+    """The path as a log may have it: the name of a share, or an invitation's code, opens it."""
+    return OPENING_PATH.sub(r"/\1/***", request.path)
 
 
 def api_line(answer: Response, seconds: float) -> str:

@@ -16,7 +16,7 @@ from filebrowser.uploads.upload_store import UploadStore
 from filebrowser.watch.watcher import Watcher
 from generator.atomic_file import make_folders
 from generator.models.registry import Registry
-from webapp.access.auth import Credentials, build_credentials
+from webapp.access.credentials import Credentials, CredentialSource, build_credentials
 from webapp.access.login_throttle import LoginThrottle
 from webapp.access.signed_urls import UrlSigner
 from webapp.files.file_services import FileServices, create_file_services
@@ -45,6 +45,7 @@ from webapp.settings.secret_files import session_key
 from webapp.settings.state_folder import prepare_state_folder
 
 if TYPE_CHECKING:
+    from webapp.accounts.accounts import Accounts
     from webapp.settings.config import Config
 
 BUILT_PAGE = Path(__file__).resolve().parents[1] / "static" / "dist"  # checkout and package alike
@@ -78,7 +79,7 @@ class Services:
     entries: EntryQueues
     registry: Registry
     options: OptionStore
-    credentials: Credentials
+    credentials: CredentialSource
     log: logging.Logger
     close: Callable[[], None]
     plugins: WebPlugins
@@ -88,6 +89,7 @@ class Services:
     job_limit: JobLimit  # through which frames enter the queue
     waiting_limit: WaitingLimit  # places for requests that wait for their answers
     signer: UrlSigner  # of links to pictures
+    accounts: "Accounts | None" = None  # None without --accounts
     filing: FileServices | None = None  # None without --filebrowser
     tasks: TaskRegistry = field(default_factory=TaskRegistry)
     login_throttle: LoginThrottle = field(default_factory=LoginThrottle)
@@ -137,6 +139,8 @@ def build_services(
         overrides["plugins"] = _create_web_plugins(config, overrides["options"], log, closing)
         registry.set_plugin_folders(overrides["plugins"].model_folders())
     registry.set_plugin_families(overrides["plugins"].families())
+    if config.accounts:
+        _open_accounts(config, overrides, closing)
     overrides.setdefault("credentials", _read_credentials(config))
     overrides.setdefault("signer", UrlSigner(session_key(config.easel_dir)))
     overrides.setdefault("waiting_limit", WaitingLimit(config.max_waiting_requests))
@@ -169,6 +173,19 @@ def _create_web_plugins(
     web_plugins = WebPlugins(config, options, log, may_leave=SUPERVISOR_VARIABLE in os.environ)
     closing.callback(web_plugins.close)
     return web_plugins
+
+
+def _open_accounts(config: "Config", overrides: dict[str, Any], closing: ExitStack) -> None:
+    """Add the accounts, and the credentials that know them. Raises ``AccountsUnusable``."""
+    from webapp.accounts.accounts import open_accounts  # SQLAlchemy: only where it is needed
+    from webapp.accounts.credentials import AccountCredentials, trusted_proxy
+
+    names = frozenset(token.name.lower() for token in config.narrow_tokens)
+    accounts = open_accounts(config.database_url, config.easel_dir, names)
+    closing.callback(accounts.close)
+    proxy = trusted_proxy(config.auth_header, config.trusted_proxies, config.new_user_role)
+    overrides["accounts"] = accounts
+    overrides["credentials"] = AccountCredentials(accounts, _read_credentials(config), proxy)
 
 
 def _read_credentials(config: "Config") -> Credentials:

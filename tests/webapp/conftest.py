@@ -18,7 +18,7 @@ from PIL import Image
 from generator.models.registry import Folders, Registry
 from generator.request import Extras, Generation, Picture
 from tests.service_factory import make_services
-from webapp.access.auth import Credentials, build_credentials
+from webapp.access.credentials import Credentials, build_credentials
 from webapp.app import create_app
 from webapp.errors import error_answer, json_answer
 from webapp.queues.contracts.frame import Answer

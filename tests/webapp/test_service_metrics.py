@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.wait import TIMEOUT
 from tests.webapp.worker.worker_bench import WorkerThread
-from webapp.access.auth import build_credentials
+from webapp.access.credentials import build_credentials
 from webapp.access.scopes import AccessScope
 from webapp.access.tokens import narrow_tokens
 from webapp.queues.contracts.frame import Answer, Frame

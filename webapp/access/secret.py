@@ -31,6 +31,10 @@ class Secret:
         """32 hexadecimal digits that change with the secret."""
         return digest(self._text).hex()[:32]
 
+    def full_digest(self) -> str:
+        """SHA-256 in 64 hexadecimal digits: for a random secret, what a database may hold of it."""
+        return digest(self._text).hex()
+
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Secret):
             return self.matches(other._text)

@@ -16,7 +16,7 @@ from generator.data_folders import (
     MODELS_FOLDER,
     OUTPUTS_FOLDER,
 )
-from webapp.access.auth import Caller
+from webapp.access.credentials import Caller
 from webapp.access.scopes import AccessScope
 from webapp.files.roots import BROWSER_FOLDERS, DATA, HIDDEN
 from webapp.plugins.model_registry import folders_of
@@ -44,7 +44,8 @@ RIGHTS: Mapping[AccessScope, frozenset[Right]] = MappingProxyType(
 
 def access_of(caller: Caller, config: "Config") -> FileAccess:
     """The visit of one caller. Everybody with a password of this service shares its trees."""
-    return FileAccess(caller.name, roots_of(config), RIGHTS.get(caller.scope, frozenset()))
+    rights = frozenset[Right]().union(*(RIGHTS.get(each, frozenset()) for each in caller.scopes))
+    return FileAccess(caller.name, roots_of(config), rights)
 
 
 def roots_of(config: "Config") -> tuple[Root, ...]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from webapp.errors import Unavailable
 
 if TYPE_CHECKING:
-    from webapp.access.auth import Caller
+    from webapp.access.credentials import Caller
 
 OWNER_DIVISOR = 8
 """One place in so many is added for the owner alone."""

@@ -35,6 +35,7 @@ from webapp.queues.drain import announce_drain, withdraw_drain
 from webapp.queues.errors import QueueError
 from webapp.queues.folder_watch import QueueWatchThread
 from webapp.queues.worker_id import WorkerId
+from webapp.settings.config import local_address
 from webapp.settings.data_dir import CannotUse, check_certificate, open_store, service_token
 from webapp.settings.devices import DeviceMissing, check_devices, resolve_devices
 from webapp.settings.first_start import prepare
@@ -364,9 +365,7 @@ def take_secrets(flags: Sequence[str]) -> tuple[list[str], bytes]:
 
 def announce(config: "Config", port: int, key: Secret | None) -> None:
     """Print where the service is, and the token if one was made for it."""
-    scheme = "https" if config.tls_certfile else "http"
-    host = "localhost" if config.host in ("127.0.0.1", "0.0.0.0", "::", "::1") else config.host
-    print(f"Easel is ready at {scheme}://{host}:{port}{config.root_path}", flush=True)
+    print(f"Easel is ready at {local_address(config, port)}", flush=True)
     if key and not config.token:
         print(f"Token (kept in {config.easel_dir / 'token'}): {key.reveal()}", flush=True)
     if config.insecure and config.listen:

@@ -1,6 +1,7 @@
 """The web process: gunicorn, one process with many threads, around ``create_app``."""
 
 import gc
+import logging
 import os
 import resource
 import signal
@@ -12,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 
 from plugins.part_loader import refuse_imports
+from webapp.accounts.errors import AccountsUnusable
 from webapp.app import create_app
 from webapp.http.content_policy import EMPTY_POLICY
 from webapp.http.thread_admission import ThreadLimits
@@ -24,15 +27,15 @@ from webapp.processes.allocator import return_large_pieces
 from webapp.processes.web_worker import ConnectionLimits, HeadFirstWorker
 from webapp.queues.folder_watch import QueueWatchThread
 from webapp.routes.predict.dispatcher import EntryDispatcher
-from webapp.services import build_services
-from webapp.settings.config import Config, parse_with_secrets
+from webapp.services import Services, build_services
+from webapp.settings.config import Config, local_address, parse_with_secrets
 from webapp.settings.data_dir import CannotUse, prepare_data_dir
 from webapp.settings.secret_flags import overwrite_secrets, remove_secrets
 
 if TYPE_CHECKING:
-    import logging
-
     from flask import Flask
+
+    from webapp.accounts.accounts import Accounts
 
 OTHER_THREADS = 240
 """Threads beside those of requests that wait for their pictures (``--max-waiting-requests``)."""
@@ -53,6 +56,7 @@ ADDRESS_SHARE = 0.85
 """Share of the threads that one address may hold."""
 
 OTHER_FILES = 2000  # open files beside the connections
+DEFAULT_PORT = 7860
 KEEP_ALIVE = 30  # seconds
 GRACE_SECONDS = 3  # seconds for open requests on shutdown; workers have finished by then
 MAX_LINE = 8190  # bytes; gunicorn's limit
@@ -107,10 +111,20 @@ class GunicornServer(BaseApplication):
         for name, value in gunicorn_settings(self.config).items():
             self.cfg.set(name, value)
 
+    def build_services(self) -> Services:
+        """The services; ends gunicorn, which would try again for ever, where accounts are amiss."""
+        try:
+            return build_services(self.config)
+        except AccountsUnusable as error:
+            logging.getLogger("easel").error("%s", error)
+            raise SystemExit(Arbiter.WORKER_BOOT_ERROR) from error
+
     def load(self) -> "Flask":
         """Make the app, in the process that serves it."""
         return_large_pieces()
-        services = build_services(self.config)
+        services = self.build_services()
+        if services.accounts is not None:
+            announce_first_admin(services.accounts, self.config)
         if services.filing is not None:
             services.filing.start()
         QueueWatchThread(services.queue, partial(end_process, self.config, services.log)).start()
@@ -123,7 +137,16 @@ class GunicornServer(BaseApplication):
         return app
 
 
-def end_process(config: Config, log: "logging.Logger", why: str) -> bool:
+def announce_first_admin(accounts: "Accounts", config: Config) -> None:
+    """Print a link by which the first admin makes an account, as long as there is no admin."""
+    code = accounts.invite_first_admin()
+    if code is not None:
+        address = config.public_address or local_address(config, config.port or DEFAULT_PORT)
+        link = f"{address}/invite/{code.reveal()}"
+        print(f"No admin yet. Make the first account (once, within a week): {link}", flush=True)
+
+
+def end_process(config: Config, log: logging.Logger, why: str) -> bool:
     """End this process as gunicorn does it, with answers for all who wait; it is started anew.
 
     False, and nothing done, while no other could use the data directory either: as long as this
@@ -141,13 +164,10 @@ def end_process(config: Config, log: "logging.Logger", why: str) -> bool:
 
 def gunicorn_settings(config: Config) -> dict[str, Any]:
     """Gunicorn's settings by name."""
-    descriptor = os.environ.get(LISTEN_FD_VARIABLE)
     limits = connection_limits(config)
     memory = Path("/dev/shm")  # on a disk, gunicorn's heartbeat file can block the server
     return {
-        "bind": [
-            f"fd://{descriptor}" if descriptor else format_address(config.host, config.port or 7860)
-        ],
+        "bind": [bind_address(config)],
         "worker_class": worker_class(limits),
         "workers": 1,
         "threads": limits.threads.all,
@@ -167,6 +187,13 @@ def gunicorn_settings(config: Config) -> dict[str, Any]:
         "certfile": str(config.tls_certfile) if config.tls_certfile else None,
         "post_fork": lambda server, worker: die_with_parent(),
     }
+
+
+def bind_address(config: Config) -> str:
+    """The supervisor's open socket, or where to open one."""
+    descriptor = os.environ.get(LISTEN_FD_VARIABLE)
+    port = config.port or DEFAULT_PORT
+    return f"fd://{descriptor}" if descriptor else format_address(config.host, port)
 
 
 def connection_limits(config: Config) -> ConnectionLimits:

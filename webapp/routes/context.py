@@ -8,14 +8,15 @@ from typing import IO
 from flask import Response, current_app, g, request
 
 from filebrowser.errors import Overloaded
-from webapp.access.auth import Caller
+from webapp.access.credentials import Caller
 from webapp.access.eas_signature import body_fits
-from webapp.access.scopes import ALLOWED_SCOPES, AccessScope
+from webapp.access.scopes import AccessScope
 from webapp.errors import Fault, Forbidden, InvalidFields, MalformedBody, TooLarge
 from webapp.files.caller_rights import roots_of
 from webapp.http.content_encoding import DecompressedStream, encoding_of
 from webapp.http.request_json import check_values, decode_json, strip_comments
 from webapp.queues.contracts.frame import Answer
+from webapp.routes.body_names import describe_names
 from webapp.services import Services
 
 MAX_FORM_BYTES = 1024 * 1024  # bytes of a form: a name and a password
@@ -53,7 +54,7 @@ def require_owner() -> None:
 
 def require_scope(scope: AccessScope, what: str) -> None:
     """Refuse callers whose credential is too narrow for ``what``. Raises ``Forbidden``."""
-    if scope not in ALLOWED_SCOPES[caller().scope]:
+    if not caller().may(scope):
         raise Forbidden(f"{what}; this takes a credential for {scope}. See docs/access.md.")
 
 
@@ -159,6 +160,14 @@ def read_json_body(*, required: bool = True, most: int | None = None) -> object:
     Raises ``InvalidFields`` as AUTOMATIC1111 words it (golden ``malformed_json``), and as
     :func:`read_body_bytes`.
     """
+    body = parse_json_body(required, most)
+    if isinstance(body, dict) and current_services().accounts is not None:
+        g.body_names = describe_names(body)
+    return body
+
+
+def parse_json_body(required: bool, most: int | None) -> object:
+    """As :func:`read_json_body`, which notes besides what the body is about."""
     data = read_body_bytes(most)
     if not data.strip():
         if not required:

@@ -8,7 +8,8 @@ from functools import partial
 
 from flask import Blueprint, Response
 
-from webapp.access.auth import Caller, login_checker
+from webapp.access.auth import login_checker
+from webapp.access.credentials import Caller
 from webapp.access.scopes import AccessScope, requires
 from webapp.errors import Unavailable
 from webapp.http.openapi import RouteNote, with_note
@@ -59,7 +60,7 @@ def blueprint(services: Services) -> Blueprint:
         registry, changed = services.registry, threading.Event()
         leave = stream_limit.enter(caller())
         unsubscribe = registry.subscribe(lambda *_: changed.set())
-        text = event_stream(changed, lambda: registry.revision, login_checker())
+        text = event_stream(changed, lambda: registry.revision, login_checker(services.credentials))
         answer = Response(text, content_type="text/event-stream")
         answer.headers["Cache-Control"] = "no-store"
         answer.headers["X-Accel-Buffering"] = "no"  # nginx would hold the events back

@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 
 from generator.pictures.infotext_parser import MAX_INFOTEXT_LENGTH
 from generator.prompt.styles import read_styles
-from webapp.access.auth import Caller
+from webapp.access.credentials import Caller
 from webapp.access.scopes import AccessScope, requires
 from webapp.errors import Refused
 from webapp.http.openapi import RouteNote, with_note

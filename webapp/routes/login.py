@@ -3,21 +3,18 @@
 from importlib.resources import files
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Response, jsonify, redirect, request, url_for
+from flask import Blueprint, Response, current_app, jsonify, redirect, request, url_for
 from typing_extensions import TypedDict
 
 from generator.models.families.catalog import family_of_architecture
 from generator.models.index import TRAINED_SIZE_KEY, ModelFile, trained_size
 from generator.models.kinds import ModelKind
-from webapp.access.auth import (
+from webapp.access.auth import begin_login, end_login, identify
+from webapp.access.credentials import (
     OWNER_CALLER,
     TOKEN_ACCOUNT,
     Caller,
     PresentedCredential,
-    begin_login,
-    end_login,
-    identify,
-    login_user_of,
 )
 from webapp.access.login_throttle import LoginThrottle
 from webapp.access.scopes import AccessScope, requires
@@ -39,6 +36,7 @@ WAIT = (
     "Too many wrong tries; try again in {0} seconds</p>"
 )
 HTML = "text/html; charset=utf-8"
+PROVIDER_LOGIN = "oidc.start"
 CREDENTIAL = {
     "type": "object",
     "properties": {name: {"type": "string"} for name in ("username", "password", "token")},
@@ -69,10 +67,19 @@ class SessionFacts(TypedDict):
 def login_form(note: str = "", status: int = 200) -> Response:
     """The login page, with a sentence above the form when there is one."""
     text = FORM.replace("{{action}}", url_for("login.enter")).replace("{{note}}", note)
+    text = text.replace("{{provider}}", provider_link())
     answer = Response(text, status, content_type=HTML)
     answer.headers["Cache-Control"] = "no-store"
     answer.headers["Content-Security-Policy"] = POLICY
     return answer
+
+
+def provider_link() -> str:
+    """A link to the OpenID Connect provider, where there is one."""
+    if PROVIDER_LOGIN not in current_app.view_functions:
+        return ""
+    text = "用单点登录 · Log in with the organisation's account"
+    return f'\n  <a href="{url_for(PROVIDER_LOGIN)}">{text}</a>'
 
 
 def wait_form(seconds: int) -> Response:
@@ -117,7 +124,7 @@ def add_form(login: Blueprint, services: Services) -> None:
                 raise WrongCredential("Incorrect username or password")
             return login_form(WRONG, 401)
         if not services.credentials.open_to_all and not who.by_cookie:
-            begin_login(login_user_of(who, services.credentials))
+            begin_login(services.credentials, who)
         target = local_target(request.args.get("next", ""))
         return jsonify({"user": who.name}) if as_json else redirect(target, 303)  # type: ignore[return-value]
 
@@ -130,7 +137,7 @@ def add_session(login: Blueprint, services: Services) -> None:
     @with_note(RouteNote("Forget the cookie", answer=EMPTY_SCHEMA))
     def leave() -> Response:
         """Log out."""
-        end_login()
+        end_login(services.credentials)
         return jsonify({})
 
     @login.get("/api/session")

@@ -16,7 +16,7 @@ from plugins.api import Ask, Reply, Route, Task
 from plugins.api import Scope as Whom
 from plugins.errors import HookFailed
 from plugins.plugin_status import PluginStatus, State
-from webapp.access.scopes import ALLOWED_SCOPES, AccessScope, requires
+from webapp.access.scopes import AccessScope, requires
 from webapp.errors import Forbidden
 from webapp.http.content_policy import PAGE_POLICY, default_policy
 from webapp.http.openapi import RouteNote, with_note
@@ -35,7 +35,7 @@ from webapp.routes.tasks import ASYNC_TAG, ROUTE_TAG, TASK_TAG, new_task
 from webapp.services import Services
 
 if TYPE_CHECKING:
-    from webapp.access.auth import Caller
+    from webapp.access.credentials import Caller
 
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -103,10 +103,10 @@ def find_route(services: Services, name: str, path: str) -> Route:
 def check_scope(route: Route, who: "Caller") -> None:
     """Raise ``Forbidden`` where the caller's credential is too narrow for the route."""
     scope = SCOPES[route.scope]
-    if scope not in ALLOWED_SCOPES[who.scope]:
+    if not who.may(scope):
         raise Forbidden(
-            f"This credential is for {who.scope}; {request.method} {request.path} takes one for "
-            f"{scope}. See docs/access.md."
+            f"This credential is for {who.purpose}; {request.method} {request.path} takes "
+            f"one for {scope}. See docs/access.md."
         )
 
 

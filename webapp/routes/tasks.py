@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from webapp.access.auth import Caller
+from webapp.access.credentials import Caller
 from webapp.queues.contracts.frame import Frame
 from webapp.queues.contracts.progress import JobProgress
 

@@ -8,15 +8,14 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, NoReturn
 
 from generator.data_folders import MODELS_FOLDER, STATE_FOLDER
 from webapp.access.cors import AllowedOrigins
-from webapp.access.scopes import AccessScope
 from webapp.access.secret import Secret
-from webapp.access.tokens import BadToken, NarrowToken, narrow_tokens, read_secret_lines
+from webapp.access.tokens import NarrowToken
 from webapp.settings.browse_roots import parse_browse_roots
+from webapp.settings.credential_flags import derive_credentials
 from webapp.settings.editions import OFF, BadEdition, add_presets, missing_presets
 from webapp.settings.flag_checks import (
     UnknownFlag,
@@ -55,16 +54,6 @@ VALUE_PARSERS: Mapping[str, Any] = {
 }
 
 
-TOKEN_SCOPES = MappingProxyType(
-    {
-        "read_tokens": AccessScope.READ,
-        "generate_tokens": AccessScope.GENERATE,
-        "metrics_tokens": AccessScope.METRICS,
-    }
-)
-"""What the tokens of these fields open."""
-
-
 @dataclass(frozen=True, slots=True)
 class Config:
     """What this process was started with. One field a working row of ``flags.FLAGS``."""
@@ -88,6 +77,16 @@ class Config:
     generate_tokens: tuple[NarrowToken, ...] = ()
     metrics_tokens: tuple[NarrowToken, ...] = ()
     insecure: bool = False
+    accounts: bool = False
+    database_url: Secret | None = None  # None: a file in the data directory
+    public_address: str = ""  # without a last slash; "": that of the request
+    auth_header: str = ""
+    trusted_proxies: tuple[str, ...] = ()  # networks as CIDR
+    oidc_issuer: str = ""
+    oidc_client_id: str = ""
+    oidc_client_secret: Secret | None = None
+    oidc_name_claim: str = "preferred_username"
+    new_user_role: str = ""  # "member" | "viewer"; "": nobody is made a user
     max_connections: int = 2000
     max_connections_per_address: int = 1000
     max_waiting_requests: int = 400
@@ -157,6 +156,11 @@ class Config:
         return self.data_dir / STATE_FOLDER
 
     @property
+    def speaks_tls(self) -> bool:
+        """Whether callers come by https, here or at the proxy that ``public_address`` names."""
+        return self.tls_certfile is not None or self.public_address.startswith("https://")
+
+    @property
     def models_folder(self) -> Path:
         """Where folders of models lie: ``--models-dir``, else in the data directory."""
         return self.models_dir or self.data_dir / MODELS_FOLDER
@@ -204,6 +208,13 @@ def parse_with_secrets(argv: Sequence[str]) -> Config:
     """As :func:`parse`, with the secret flags that the supervisor has handed to this process."""
     words, variables = receive_secrets()
     return parse([*words, *argv], {**os.environ, **variables})
+
+
+def local_address(config: Config, port: int) -> str:
+    """Where the service answers, as somebody on this machine types it."""
+    scheme = "https" if config.tls_certfile else "http"
+    here = config.host in ("127.0.0.1", "0.0.0.0", "::", "::1")
+    return f"{scheme}://{'localhost' if here else config.host}:{port}{config.root_path}"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -299,17 +310,12 @@ def _derive_fields(values: dict[str, Any], environ: Mapping[str, str]) -> dict[s
     fields["data_dir"] = Path(
         os.path.abspath(home / Path(values.get("data_dir", "data")).expanduser())
     )
-    if "token" in values:
-        fields["token"] = _read_token(values["token"])
-    for field in ("api_auth", "page_auth"):
-        fields[field] = _parse_credentials(field, values.get(field, ""))
+    fields |= derive_credentials(values)
     origins = values.get("cors_allow_origins", "")
     fields["cors_allow_origins"] = tuple(
         part.strip() for part in origins.split(",") if part.strip()
     )
     check_pattern(values.get("cors_allow_origins_regex", ""))
-    for field, scope in TOKEN_SCOPES.items():
-        fields[field] = _parse_narrow_tokens(scope, values.get(field, ()))
     path = values.get("root_path", "").strip("/")
     fields["root_path"] = f"/{path}" if path else ""
     if values.get("listen") and "host" not in values:
@@ -321,7 +327,9 @@ def _derive_fields(values: dict[str, Any], environ: Mapping[str, str]) -> dict[s
     fields |= _read_pairs(values, home)
     check_workers(values.get("workers_min", 0), values.get("workers_max"))
     for network in values.get("allow_fetch_from", ()):
-        check_network(network)
+        check_network("allow-fetch-from", network)
+    for network in values.get("trusted_proxies", ()):
+        check_network("trusted-proxy", network)
     check_device(fields.get("device", "auto"))
     check_service_name(fields.get("service_name", "easel"))
     return fields
@@ -340,42 +348,5 @@ def _read_pairs(values: Mapping[str, Any], home: Path) -> dict[str, Any]:
         raise UnknownFlag(str(error)) from None
 
 
-def _parse_narrow_tokens(scope: AccessScope, texts: Sequence[str]) -> tuple[NarrowToken, ...]:
-    try:
-        return narrow_tokens(scope, texts)
-    except BadToken as error:
-        raise UnknownFlag(f"--{scope}-token: {error}") from None
-
-
 def _is_loopback(host: str) -> bool:
     return host in ("localhost", "::1") or host.startswith("127.")
-
-
-def _read_token(text: str) -> Secret:
-    lines_found = _read_lines("--token", text)
-    if len(lines_found) != 1:
-        raise UnknownFlag(f"--token takes a file with one line, not {len(lines_found)}.")
-    return Secret(lines_found[0])
-
-
-def _parse_credentials(field: str, text: str) -> tuple[tuple[str, Secret], ...]:
-    """``user:password`` pairs; a password may hold colons, but no comma."""
-    flag = {"api_auth": "--api-auth", "page_auth": "--gradio-auth"}[field]
-    pairs = []
-    for part in (piece.strip() for line in _read_lines(flag, text) for piece in line.split(",")):
-        if not part:
-            continue
-        user, colon, password = part.partition(":")
-        if not (user and colon and password):
-            raise UnknownFlag(f"{flag} takes user:password[,user2:password2].")
-        if user == AccessScope.OWNER:
-            raise UnknownFlag("Only the token's holder is called 'owner': choose another name.")
-        pairs.append((user, Secret(password)))
-    return tuple(pairs)
-
-
-def _read_lines(flag: str, text: str) -> list[str]:
-    try:
-        return read_secret_lines(text)
-    except BadToken as error:
-        raise UnknownFlag(f"{flag}: {error}") from None

@@ -103,13 +103,13 @@ def check_certificate(config: "Config") -> None:
 def service_token(config: "Config") -> Secret | None:
     """The token that opens the service; None where none is needed.
 
-    The one given by the flags, or, when other machines can reach the service and no credential is
-    configured, or only tokens that open less, one made once and kept in the data directory for its
-    owner alone.
+    The one given by the flags. Else, unless people have accounts: when other machines can reach
+    the service and no credential is configured, or only tokens that open less, one made once and
+    kept in the data directory for its owner alone.
     """
     if config.token:
         return config.token
-    if config.api_auth or config.page_auth:
+    if config.accounts or config.api_auth or config.page_auth:
         return None
     if not config.narrow_tokens and (not config.listen or config.insecure):
         return None

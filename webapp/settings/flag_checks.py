@@ -20,13 +20,13 @@ def check_pattern(text: str) -> None:
         ) from None
 
 
-def check_network(text: str) -> None:
-    """A network as CIDR."""
+def check_network(flag: str, text: str) -> None:
+    """A network as CIDR, of the flag of this name."""
     try:
         ipaddress.ip_network(text)
     except ValueError as error:
         raise UnknownFlag(
-            f"--allow-fetch-from takes a network such as 10.0.0.0/8, not {text!r} ({error})."
+            f"--{flag} takes a network such as 10.0.0.0/8, not {text!r} ({error})."
         ) from None
 
 

@@ -342,6 +342,78 @@ FLAGS: tuple[Flag, ...] = (
         secret=True,
     ),
     Flag(
+        "accounts",
+        field="accounts",
+        section=SAFETY,
+        help="Users with passwords, roles and tokens of their own; see docs/accounts.md.",
+    ),
+    Flag(
+        "database-url",
+        "text",
+        "database_url",
+        "Where accounts are kept: postgresql://USER:PASSWORD@HOST/DATABASE or sqlite:///PATH, or "
+        "@FILE with it. Default: a file in the data directory.",
+        SAFETY,
+        secret=True,
+    ),
+    Flag(
+        "public-address",
+        "text",
+        "public_address",
+        "The address of the service in links of invitations and for --oidc-issuer, such as "
+        "https://draw.example. Default: that of the request.",
+        SAFETY,
+    ),
+    Flag(
+        "auth-header",
+        "text",
+        "auth_header",
+        "Who asks is the user whom this header names, in requests of --trusted-proxy. Needs "
+        "--accounts.",
+        SAFETY,
+    ),
+    Flag(
+        "trusted-proxy",
+        "texts",
+        "trusted_proxies",
+        "The network (CIDR) of a reverse proxy that sets --auth-header, and takes it out of what "
+        "others send. Repeatable.",
+        SAFETY,
+    ),
+    Flag(
+        "oidc-issuer",
+        "text",
+        "oidc_issuer",
+        "Let users log in with this OpenID Connect provider, such as https://id.example/realm. "
+        "Needs --accounts.",
+        SAFETY,
+    ),
+    Flag("oidc-client-id", "text", "oidc_client_id", "As what the provider knows Easel.", SAFETY),
+    Flag(
+        "oidc-client-secret",
+        "text",
+        "oidc_client_secret",
+        "What proves to the provider that it is Easel who asks, or @FILE with it.",
+        SAFETY,
+        secret=True,
+    ),
+    Flag(
+        "oidc-name-claim",
+        "text",
+        "oidc_name_claim",
+        "What of the provider's token is the user's name. Default: preferred_username.",
+        SAFETY,
+    ),
+    Flag(
+        "new-user-role",
+        "text",
+        "new_user_role",
+        "Make a user of this role for everybody whom the proxy or the provider names. Default: "
+        "nobody comes in who was not added before.",
+        SAFETY,
+        choices=("member", "viewer"),
+    ),
+    Flag(
         "insecure",
         field="insecure",
         section=SAFETY,

@@ -838,6 +838,194 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The audit log */
+        get: operations["audit_lines"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The audit log as CSV */
+        get: operations["audit_as_csv"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/invitations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The open invitations */
+        get: operations["invitations_listed"];
+        put?: never;
+        /** Invite somebody */
+        post: operations["invitations_invite"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/invitations/{invitation_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Revoke an invitation */
+        delete: operations["invitations_revoke"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/invitations/accept": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make an account by an invitation */
+        post: operations["invitations_accept"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/login": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Log in with a name and password or a token; sets a cookie */
+        post: operations["me_enter"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/logins": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The caller's own logins */
+        get: operations["me_own"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/logins/{login_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** End a login of one's own */
+        delete: operations["me_end"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/logout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** End the login of the cookie */
+        post: operations["me_leave"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who the caller is, and what it may do */
+        get: operations["me_facts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Change one's password */
+        post: operations["me_change"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/servicediscovery/upstreams/{service}": {
         parameters: {
             query?: never;
@@ -850,6 +1038,95 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A user's API tokens */
+        get: operations["tokens_listed"];
+        put?: never;
+        /** Make an API token */
+        post: operations["tokens_make"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokens/{token_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Revoke an API token */
+        delete: operations["tokens_revoke"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All users */
+        get: operations["users_everybody"];
+        put?: never;
+        /** Add a user */
+        post: operations["users_add"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One user */
+        get: operations["users_one"];
+        put?: never;
+        post?: never;
+        /** Remove a user */
+        delete: operations["users_remove"];
+        options?: never;
+        head?: never;
+        /** Change a user's role or password, or disable it */
+        patch: operations["users_change"];
+        trace?: never;
+    };
+    "/api/v1/users/{name}/logins": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** End all logins of a user */
+        delete: operations["users_end_logins"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1263,6 +1540,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/invite/{code}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The page of an invitation */
+        get: operations["invitations_page"];
+        put?: never;
+        /** Send the page of an invitation */
+        post: operations["invitations_accept_form"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/login": {
         parameters: {
             query?: never;
@@ -1275,6 +1570,40 @@ export interface paths {
         put?: never;
         /** Log in with a name and password or the token */
         post: operations["login_enter"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/login/oidc": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Log in with the OpenID Connect provider */
+        get: operations["oidc_start"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/login/oidc/callback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Back from the OpenID Connect provider */
+        get: operations["oidc_back"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -2393,11 +2722,34 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * Acceptance
+         * @description The body of ``POST /api/v1/invitations/accept``.
+         */
+        Acceptance: {
+            /** Format: password */
+            code: string;
+            name?: string;
+            /** Format: password */
+            password: string;
+        };
+        /**
          * AccessScope
          * @description What a route is, and what a credential is for. ``ALLOWED_SCOPES`` says which fits which.
          * @enum {string}
          */
         AccessScope: "public" | "read" | "files" | "generate" | "user" | "metrics" | "owner";
+        /**
+         * AccountFacts
+         * @description Who the caller is; ``login`` is the id of the login by which it came, null for another way.
+         *
+         *     ``role`` is null for the holder of one of the flags' tokens, who has no account.
+         */
+        AccountFacts: {
+            login: string | null;
+            name: string;
+            role: components["schemas"]["Role"];
+            scopes: components["schemas"]["AccessScope"][];
+        };
         /**
          * ApiVersion
          * @description The number of the extension's routes.
@@ -2412,6 +2764,28 @@ export interface components {
         AppVersion: {
             app: string;
             version: string;
+        };
+        /**
+         * AuditLine
+         * @description What somebody did; ``at`` in seconds since 1970, ``request`` its X-Request-Id.
+         */
+        AuditLine: {
+            action: string;
+            actor: string;
+            address: string;
+            at: number;
+            detail: string;
+            id: number;
+            request: string;
+            target: string;
+        };
+        /**
+         * AuditLines
+         * @description Lines, the latest first; ``before`` asks for the next page, null: there is none.
+         */
+        AuditLines: {
+            before: number | null;
+            entries: components["schemas"]["AuditLine"][];
         };
         /**
          * BaselessModel
@@ -2446,10 +2820,13 @@ export interface components {
         /**
          * CardEntry
          * @description A model's card; ``preview`` is the address of its picture, null where it has none.
+         *
+         *     ``belongs_in`` is the folder of what lies among checkpoints and is none, as ``base`` says.
          */
         CardEntry: {
             author: string;
             base: string;
+            belongs_in: string | null;
             changed: number;
             description: string;
             hash: string | null;
@@ -2479,6 +2856,16 @@ export interface components {
          */
         CardMetadata: {
             metadata?: string;
+        };
+        /**
+         * ChangedUser
+         * @description The body of ``PATCH /api/v1/users/NAME``: what is to change.
+         */
+        ChangedUser: {
+            disabled?: boolean | null;
+            /** Format: password */
+            password?: string | null;
+            role?: components["schemas"]["Role"];
         };
         /**
          * CheckpointEntry
@@ -2689,6 +3076,13 @@ export interface components {
             skipped: {
                 [key: string]: components["schemas"]["EmbeddingEntry"];
             };
+        };
+        /**
+         * EndedLogins
+         * @description How many logins ended.
+         */
+        EndedLogins: {
+            ended: number;
         };
         /**
          * EnlargedPicture
@@ -3119,6 +3513,25 @@ export interface components {
             model?: string;
         };
         /**
+         * InvitationFacts
+         * @description An open invitation; times in seconds since 1970. ``name`` null: the guest chooses.
+         */
+        InvitationFacts: {
+            created: number;
+            created_by: string;
+            expires: number;
+            id: string;
+            name: string | null;
+            role: components["schemas"]["Role"];
+        };
+        /**
+         * InvitationList
+         * @description The open invitations, the latest first.
+         */
+        InvitationList: {
+            invitations: components["schemas"]["InvitationFacts"][];
+        };
+        /**
          * KindSize
          * @description All files of a kind; several names of one file count once.
          */
@@ -3148,6 +3561,26 @@ export interface components {
          */
         LoggedIn: {
             user: string;
+        };
+        /**
+         * LoginFacts
+         * @description A login; times in seconds since 1970. ``current``: the one that asks.
+         */
+        LoginFacts: {
+            address: string;
+            agent: string;
+            began: number;
+            current: boolean;
+            expires: number;
+            id: string;
+            seen: number;
+        };
+        /**
+         * LoginList
+         * @description The caller's logins, the latest first.
+         */
+        LoginList: {
+            logins: components["schemas"]["LoginFacts"][];
         };
         /**
          * LoraEntry
@@ -3190,6 +3623,15 @@ export interface components {
             precision?: string;
             vae?: string;
         };
+        /**
+         * MisplacedModel
+         * @description A file among checkpoints: in words what it is, and the folder that it belongs in.
+         */
+        MisplacedModel: {
+            folder: string;
+            found: string;
+            model: components["schemas"]["ReportedModel"];
+        };
         Missing: {
             detail: string;
         };
@@ -3207,6 +3649,7 @@ export interface components {
             baseless: components["schemas"]["BaselessModel"][];
             duplicates: components["schemas"]["Duplicates"][];
             kinds: components["schemas"]["KindSize"][];
+            misplaced: components["schemas"]["MisplacedModel"][];
             pictures: number | null;
             unhashed: number;
             unjudged: number;
@@ -3260,6 +3703,29 @@ export interface components {
             type: string;
         };
         /**
+         * NewInvitation
+         * @description The body of ``POST /api/v1/invitations``.
+         */
+        NewInvitation: {
+            hours?: number;
+            name?: string | null;
+            role?: components["schemas"]["Role"];
+        };
+        /**
+         * NewInvitationFacts
+         * @description An invitation that was just made; code and link are told this once.
+         */
+        NewInvitationFacts: {
+            code: string;
+            created: number;
+            created_by: string;
+            expires: number;
+            id: string;
+            name: string | null;
+            role: components["schemas"]["Role"];
+            url: string;
+        };
+        /**
          * NewShare
          * @description The body of ``POST /api/files/shares``.
          */
@@ -3274,6 +3740,38 @@ export interface components {
          */
         NewText: {
             text: string;
+        };
+        /**
+         * NewToken
+         * @description The body of ``POST /api/v1/tokens``; ``days`` until it expires, null for never.
+         */
+        NewToken: {
+            days?: number | null;
+            label: string;
+            scopes: components["schemas"]["AccessScope"][];
+        };
+        /**
+         * NewTokenFacts
+         * @description A token that was just made; ``token`` is told this once.
+         */
+        NewTokenFacts: {
+            created: number;
+            expires: number | null;
+            id: string;
+            label: string;
+            scopes: components["schemas"]["AccessScope"][];
+            token: string;
+            used: number | null;
+        };
+        /**
+         * NewUser
+         * @description The body of ``POST /api/v1/users``. Without a password: comes by a proxy or OIDC provider.
+         */
+        NewUser: {
+            name: string;
+            /** Format: password */
+            password?: string | null;
+            role?: components["schemas"]["Role"];
         };
         OpenAiError: {
             error: {
@@ -3332,6 +3830,16 @@ export interface components {
         OptionHint: {
             label: string;
             name: string;
+        };
+        /**
+         * PasswordChange
+         * @description The body of ``POST /api/v1/me/password``.
+         */
+        PasswordChange: {
+            /** Format: password */
+            new: string;
+            /** Format: password */
+            old: string;
         };
         /**
          * PendingTasks
@@ -3666,6 +4174,12 @@ export interface components {
             conflict?: components["schemas"]["Conflict"];
             trash_id: string;
         };
+        /**
+         * Role
+         * @description What a user is in the service.
+         * @enum {string}
+         */
+        Role: "admin" | "member" | "viewer";
         /**
          * RootFacts
          * @description A tree, with the bytes of its disk; null where it is away.
@@ -4068,6 +4582,25 @@ export interface components {
             styles?: string[] | null;
         };
         /**
+         * TokenFacts
+         * @description A token; times in seconds since 1970, ``expires`` and ``used`` null for never.
+         */
+        TokenFacts: {
+            created: number;
+            expires: number | null;
+            id: string;
+            label: string;
+            scopes: components["schemas"]["AccessScope"][];
+            used: number | null;
+        };
+        /**
+         * TokenList
+         * @description A user's tokens, the latest first.
+         */
+        TokenList: {
+            tokens: components["schemas"]["TokenFacts"][];
+        };
+        /**
          * TrainEmbeddingBody
          * @description A learned word to train. What is drawn meanwhile (``preview_*``) is taken and not drawn.
          */
@@ -4228,6 +4761,24 @@ export interface components {
          */
         Upstreams: {
             items: components["schemas"]["Upstream"][];
+        };
+        /**
+         * UserFacts
+         * @description A user; times in seconds since 1970. ``password``: whether there is one.
+         */
+        UserFacts: {
+            created: number;
+            disabled: boolean;
+            name: string;
+            password: boolean;
+            role: components["schemas"]["Role"];
+        };
+        /**
+         * UserList
+         * @description All users, by name.
+         */
+        UserList: {
+            users: components["schemas"]["UserFacts"][];
         };
         /**
          * VaeEntry
@@ -5820,6 +6371,285 @@ export interface operations {
             };
         };
     };
+    audit_lines: {
+        parameters: {
+            query?: {
+                action?: string;
+                before?: number;
+                limit?: number;
+                since?: number;
+                text?: string;
+                until?: number;
+                user?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditLines"];
+                };
+            };
+        };
+    };
+    audit_as_csv: {
+        parameters: {
+            query?: {
+                action?: string;
+                before?: number;
+                since?: number;
+                text?: string;
+                until?: number;
+                user?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+        };
+    };
+    invitations_listed: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InvitationList"];
+                };
+            };
+        };
+    };
+    invitations_invite: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewInvitation"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewInvitationFacts"];
+                };
+            };
+        };
+    };
+    invitations_revoke: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                invitation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, unknown>;
+                };
+            };
+        };
+    };
+    invitations_accept: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Acceptance"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserFacts"];
+                };
+            };
+        };
+    };
+    me_enter: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    password?: string;
+                    token?: string;
+                    username?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountFacts"];
+                };
+            };
+        };
+    };
+    me_own: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LoginList"];
+                };
+            };
+        };
+    };
+    me_end: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                login_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, unknown>;
+                };
+            };
+        };
+    };
+    me_leave: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, unknown>;
+                };
+            };
+        };
+    };
+    me_facts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountFacts"];
+                };
+            };
+        };
+    };
+    me_change: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordChange"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, unknown>;
+                };
+            };
+        };
+    };
     predict_upstreams: {
         parameters: {
             query?: never;
@@ -5838,6 +6668,214 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DiscoveryAnswer"];
+                };
+            };
+        };
+    };
+    tokens_listed: {
+        parameters: {
+            query?: {
+                user?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenList"];
+                };
+            };
+        };
+    };
+    tokens_make: {
+        parameters: {
+            query?: {
+                user?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewToken"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewTokenFacts"];
+                };
+            };
+        };
+    };
+    tokens_revoke: {
+        parameters: {
+            query?: {
+                user?: string;
+            };
+            header?: never;
+            path: {
+                token_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, unknown>;
+                };
+            };
+        };
+    };
+    users_everybody: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserList"];
+                };
+            };
+        };
+    };
+    users_add: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewUser"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserFacts"];
+                };
+            };
+        };
+    };
+    users_one: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserFacts"];
+                };
+            };
+        };
+    };
+    users_remove: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, unknown>;
+                };
+            };
+        };
+    };
+    users_change: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangedUser"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserFacts"];
+                };
+            };
+        };
+    };
+    users_end_logins: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EndedLogins"];
                 };
             };
         };
@@ -6358,6 +7396,58 @@ export interface operations {
             };
         };
     };
+    invitations_page: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                code: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+        };
+    };
+    invitations_accept_form: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                code: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/x-www-form-urlencoded": {
+                    password?: string;
+                    repeated?: string;
+                    username?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+        };
+    };
     login_page: {
         parameters: {
             query?: never;
@@ -6402,6 +7492,52 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["LoggedIn"];
+                };
+            };
+        };
+    };
+    oidc_start: {
+        parameters: {
+            query?: {
+                next?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+        };
+    };
+    oidc_back: {
+        parameters: {
+            query?: {
+                code?: string;
+                error?: string;
+                state?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
                 };
             };
         };

@@ -1,6 +1,6 @@
 """A credential of each scope."""
 
-from webapp.access.auth import Credentials, build_credentials
+from webapp.access.credentials import Credentials, build_credentials
 from webapp.access.scopes import AccessScope
 from webapp.access.tokens import narrow_tokens
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from webapp.access import secret
-from webapp.access.auth import build_credentials
+from webapp.access.credentials import build_credentials
 from webapp.queues.contracts.frame import Frame
 
 TOKEN = "s3cret-token"

@@ -12,7 +12,7 @@ import pytest
 from filebrowser.access.file_access import ALL_RIGHTS, READ_RIGHTS, Right
 from tests.webapp.attacks.attack_world import PIXEL, AttackWorld, build_world
 from tests.webapp.routes.files.file_requests import FileRequest, all_requests
-from webapp.access.auth import build_credentials
+from webapp.access.credentials import build_credentials
 from webapp.access.scopes import AccessScope
 from webapp.access.tokens import narrow_tokens
 from webapp.files import caller_rights

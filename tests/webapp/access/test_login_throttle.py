@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from webapp.access.auth import build_credentials
+from webapp.access.credentials import build_credentials
 from webapp.access.login_throttle import (
     MAX_FAILURES,
     MAX_FAILURES_OF_ALL,

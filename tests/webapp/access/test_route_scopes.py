@@ -10,7 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests.webapp.access.scoped_tokens import TOKENS, build_all_credentials
-from webapp.access.auth import build_credentials
+from webapp.access.credentials import build_credentials
 from webapp.access.scopes import ALLOWED_SCOPES, AccessScope
 from webapp.access.tokens import narrow_tokens
 from webapp.http.openapi import CONVERTER

@@ -11,7 +11,7 @@ from argon2 import PasswordHasher
 from filebrowser.access.file_access import ALL_RIGHTS, Right
 from tests.webapp.attacks.attack_world import SECRET, AttackWorld, assert_refused, build_world
 from tests.webapp.routes.files.tus_in_process import CONTENT, TusSender
-from webapp.access.auth import build_credentials
+from webapp.access.credentials import build_credentials
 from webapp.access.scopes import AccessScope
 from webapp.files import caller_rights
 from webapp.settings.config import UnknownFlag, parse

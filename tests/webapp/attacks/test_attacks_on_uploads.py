@@ -22,7 +22,7 @@ from tests.wait import assert_quick
 from tests.webapp.attacks.attack_world import SECRET, AttackWorld, assert_refused, build_world
 from tests.webapp.routes.files.tus_client import BYTES, TUS, encode_metadata
 from tests.webapp.routes.files.tus_in_process import CONTENT, LENGTH, TusSender
-from webapp.access.auth import build_credentials
+from webapp.access.credentials import build_credentials
 from webapp.files import upload_policy
 from webapp.files.caller_rights import roots_of
 from webapp.files.upload_policy import limits_of

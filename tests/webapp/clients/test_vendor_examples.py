@@ -20,7 +20,7 @@ from tests.wait import TIMEOUT
 from tests.webapp.conftest import write_checkpoint, write_model
 from tests.webapp.http.fetch_listener import answer, listen
 from tests.webapp.requests.request_pictures import PICTURE
-from webapp.access.auth import build_credentials
+from webapp.access.credentials import build_credentials
 
 TOKEN = "MmQ3ZGRmNGM"
 CHECKPOINTS = ("v1-5-pruned-emaonly.safetensors", "deliberate_v2.safetensors")

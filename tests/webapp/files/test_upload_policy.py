@@ -15,7 +15,7 @@ from tests.wait import assert_quick
 from tests.webapp.conftest import write_model
 from tests.webapp.routes.files.tus_client import TUS, encode_metadata
 from tests.webapp.routes.files.tus_in_process import CONTENT, FOLDER, LENGTH, TusSender
-from webapp.access.auth import build_credentials
+from webapp.access.credentials import build_credentials
 from webapp.access.scopes import AccessScope
 from webapp.access.tokens import narrow_tokens
 

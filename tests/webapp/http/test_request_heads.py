@@ -5,7 +5,7 @@ from contextlib import ExitStack
 import pytest
 
 from tests.wait import Clock
-from webapp.access.auth import OWNER_CALLER, Caller
+from webapp.access.credentials import OWNER_CALLER, Caller
 from webapp.errors import SlowBody, Unavailable
 from webapp.http.body_pace import GRACE_SECONDS, BodyPace
 from webapp.http.request_heads import ChunkScan, find_head, is_path_in, without_expectation

@@ -21,7 +21,7 @@ from plugins.host import Choice, Host
 from tests.conftest import ROOT
 from tests.plugins.plugin_files import VERSION, make_plugin
 from tests.wait import wait_until
-from webapp.access.auth import build_credentials
+from webapp.access.credentials import build_credentials
 from webapp.access.scopes import AccessScope
 from webapp.access.tokens import narrow_tokens
 from webapp.queues.worker_id import WorkerId

@@ -13,7 +13,7 @@ from generator.request import ExtrasRequest, GenerationRequest, Seeds, Stop
 from tests.wait import result_of, wait_until
 from tests.webapp.conftest import Builder, write_checkpoint
 from tests.webapp.processes.drained_service import DrainedService
-from webapp.access.auth import build_credentials
+from webapp.access.credentials import build_credentials
 from webapp.queues.contracts.frame import Frame
 from webapp.queues.job_codec import EXTRAS as EXTRAS_KIND
 from webapp.queues.job_codec import (

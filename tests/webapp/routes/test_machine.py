@@ -14,7 +14,7 @@ import pytest
 from tests.wait import TIMEOUT, result_of, wait_until
 from tests.webapp.conftest import Builder
 from tests.webapp.worker.worker_bench import Engine
-from webapp.access.auth import build_credentials
+from webapp.access.credentials import build_credentials
 from webapp.process_tree import SUPERVISOR_VARIABLE
 from webapp.queues.contracts.heartbeats import WorkerState
 from webapp.queues.worker_id import WorkerId

@@ -13,7 +13,7 @@ from PIL import Image
 
 from generator.request import Generation
 from tests.webapp.conftest import pretend, write_checkpoint
-from webapp.access.auth import build_credentials
+from webapp.access.credentials import build_credentials
 from webapp.access.scopes import AccessScope
 from webapp.access.tokens import narrow_tokens
 from webapp.http.openai_errors import openai_error

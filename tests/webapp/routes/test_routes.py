@@ -14,7 +14,7 @@ from generator.request import Progress, Stop
 from tests.generator.models.architecture_fixtures import XL_TEXT, unet
 from tests.wait import TIMEOUT
 from tests.webapp.conftest import write_checkpoint, write_model, write_tensors
-from webapp.access.auth import OWNER_CALLER, Caller
+from webapp.access.credentials import OWNER_CALLER, Caller
 from webapp.errors import Unavailable
 from webapp.process_tree import SUPERVISOR_VARIABLE
 from webapp.queues.contracts.frame import Answer, Frame

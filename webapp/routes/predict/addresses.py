@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from flask import current_app, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from webapp.access.auth import Caller
+from webapp.access.credentials import Caller
 from webapp.access.page_origin import is_cross_site
 from webapp.access.scopes import ALLOWED_SCOPES, AccessScope, scope_of
 from webapp.errors import Forbidden, Refused, UnknownService

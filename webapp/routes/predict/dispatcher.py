@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from webapp.access.auth import INNER_CALLER, Caller
+from webapp.access.auth import INNER_CALLER
+from webapp.access.credentials import Caller
 from webapp.access.scopes import AccessScope
 from webapp.queues.contracts.entries import REQUEST_ID_TAG, Entry
 from webapp.queues.drain import is_draining

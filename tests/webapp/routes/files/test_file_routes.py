@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from webapp.access.auth import Credentials
+from webapp.access.credentials import Credentials
 
 LIST, MOVE, COPY = "/api/files", "/api/files/move", "/api/files/copy"
 

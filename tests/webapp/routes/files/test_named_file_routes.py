@@ -9,7 +9,7 @@ import pytest
 
 from tests.webapp.routes.files.file_requests import FileRequest, all_requests
 from tests.webapp.routes.files.tus_client import BYTES, TUS, encode_metadata
-from webapp.access.auth import Credentials
+from webapp.access.credentials import Credentials
 from webapp.settings.config import parse
 
 FOLDER = "/data/models/Lora"

@@ -10,7 +10,7 @@ from PIL import Image
 
 from generator.pictures.picture_files import encode_picture
 from tests.wait import TIMEOUT, wait_until
-from webapp.access.auth import build_credentials
+from webapp.access.credentials import build_credentials
 
 INFOTEXT = (
     "a lighthouse at dusk, <lora:ink:0.7>\nNegative prompt: fog\nSteps: 20, Sampler: DPM++ 2M, "

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from webapp.access.auth import build_credentials
+from webapp.access.credentials import build_credentials
 
 TOKEN = "s3cret-token"
 

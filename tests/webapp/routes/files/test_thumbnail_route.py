@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from tests.generator.pictures.sample_pictures import COLOURED, COLOURS, GREY, RAMP, TRANSPARENT
-from webapp.access.auth import build_credentials
+from webapp.access.credentials import build_credentials
 
 URL = "/api/files/thumbnail?path=/data/outputs/a.png"
 

@@ -13,7 +13,7 @@ import requests
 
 from tests.wait import TIMEOUT
 from tests.webapp.app_server import serve_app
-from webapp.access.auth import build_credentials
+from webapp.access.credentials import build_credentials
 
 TOKEN = "s3cret-token"
 LOCK = (

@@ -1,0 +1,1 @@
+"""Accounts: users, logins, API tokens, invitations and the audit log, over SQLite or PostgreSQL."""

@@ -1,0 +1,1 @@
+"""Routes of accounts; they are there with ``--accounts`` alone."""
