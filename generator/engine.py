@@ -132,7 +132,7 @@ class Engine:
         self._face_restorers = FaceRestorers(
             registry, place, self._residency, codeformer=codeformer
         )
-        self._interrogator = Interrogator(place)
+        self._interrogator = Interrogator(place, self._residency)
         self._tokenizer = clip_tokenizer()
         self._styles_files = tuple(styles_files)
         self._listener = listener or NullListener()
@@ -146,7 +146,6 @@ class Engine:
     def unload(self) -> None:
         """Drop all weights; the next job loads them again."""
         self._residency.clear()
-        self._interrogator.drop()
 
     def enlarge(self, request: ExtrasRequest) -> Extras:
         """Upscale pictures (the Extras tab). Raises the errors of :mod:`generator.errors`."""
@@ -166,7 +165,9 @@ class Engine:
 
     def interrogate(self, request: InterrogationRequest) -> str:
         """Caption or tag a picture. Raises the errors of :mod:`generator.errors`."""
-        return self._interrogator.interrogate(request)
+        self._residency.release()
+        relief = MemoryRelief(self._residency.put_aside_unused)
+        return relief.run(partial(self._interrogator.interrogate, request))
 
     def write_model(self, recipe: ModelRecipe, watch: Watch = ignore_progress) -> WrittenModel:
         """Merge or convert models on the disk. Raises the errors of :mod:`generator.errors`."""

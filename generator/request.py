@@ -292,6 +292,7 @@ class GenerationRequest:
     tiling: bool = False
     face_restorer: str = ""  # a name that the engine knows, or BY_OPTIONS; "": faces as drawn
     styles: tuple[str, ...] = ()
+    embeddings: tuple[str, ...] = ()  # that the prompts name; each was here when it was queued
     disable_extra_networks: bool = False
     hires: HiresFix | None = None
     origin: Origin | None = None  # None is txt2img

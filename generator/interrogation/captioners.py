@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from PIL import Image
 
-from generator.interrogation.describe import Describe
+from generator.interrogation.describe import Describer
 from generator.interrogation.requests import CONFIG_FILE, CaptionRules, InterrogationRequest
 from generator.interrogation.transformers_networks import LOCAL_ONLY, load_network
 
@@ -22,7 +22,7 @@ FLORENCE = "florence2"  # its model_type
 FLORENCE_TASK = "<DETAILED_CAPTION>"
 
 
-def load_captioner(folder: Path, device: torch.device) -> Describe:
+def load_captioner(folder: Path, device: torch.device) -> Describer:
     """A network that writes sentences."""
     if json.loads((folder / CONFIG_FILE).read_text("utf-8")).get("model_type") == FLORENCE:
         return load_florence(folder, device)
@@ -39,10 +39,10 @@ def load_captioner(folder: Path, device: torch.device) -> Describe:
         )
         return to_words(tokenizer, tokens)
 
-    return describe
+    return Describer(describe, model)
 
 
-def load_florence(folder: Path, device: torch.device) -> Describe:
+def load_florence(folder: Path, device: torch.device) -> Describer:
     """Florence-2, which is asked for its caption in words.
 
     Raises ValueError for a folder in Microsoft's own layout, which brings code to run.
@@ -61,7 +61,7 @@ def load_florence(folder: Path, device: torch.device) -> Describe:
         tokens = model.generate(**asked, **generation_arguments(question.caption))
         return to_words(processor.tokenizer, tokens)
 
-    return describe
+    return Describer(describe, model)
 
 
 def to_words(tokenizer: Any, tokens: Any) -> str:

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
-from generator.interrogation.describe import Describe
+from generator.interrogation.describe import Describer
 from generator.interrogation.requests import InterrogationRequest
 from generator.interrogation.tags import tags_to_prompt
 from generator.models.layers import Weights, convolve, count_blocks, explain_misfit, to_weights
@@ -24,7 +24,7 @@ TAGS = "tags"  # the key of their names, beside the weights
 NEEDED = "n_Conv_0.weight"
 
 
-def load_deepdanbooru(file: Path, device: torch.device) -> Describe:
+def load_deepdanbooru(file: Path, device: torch.device) -> Describer:
     """The tagger of ``file``. Raises ValueError where the names of its tags are not in it."""
     tensors, facts = read_with_facts(file)
     weights = to_weights(tensors, device, NEEDED, file.name)
@@ -37,6 +37,9 @@ def load_deepdanbooru(file: Path, device: torch.device) -> Describe:
             "model-resnet_custom_v3.pt as AUTOMATIC1111 publishes it"
         )
 
+    network = nn.ParameterList(nn.Parameter(each, False) for each in weights.values())
+    weights = dict(zip(weights, network, strict=True))  # move with the network
+
     def describe(picture: Image.Image, question: InterrogationRequest) -> str:
         square = np.asarray(resize_image(picture, (SIDE, SIDE), FILL).convert("RGB"))
         pixels = torch.from_numpy(square.copy()).permute(2, 0, 1)[None].to(device)
@@ -44,7 +47,7 @@ def load_deepdanbooru(file: Path, device: torch.device) -> Describe:
             scores = score_tags(weights, pixels.float() / 255)
         return tags_to_prompt(dict(zip(tags, scores.tolist(), strict=True)), question.tags)
 
-    return describe
+    return Describer(describe, network)
 
 
 @torch.no_grad()

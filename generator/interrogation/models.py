@@ -3,6 +3,7 @@
 Nothing is downloaded and no code of a model's folder is run.
 """
 
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -11,10 +12,14 @@ from safetensors import SafetensorError
 from generator.errors import ModelUnreadable
 from generator.interrogation.captioners import load_captioner
 from generator.interrogation.deepdanbooru import load_deepdanbooru
-from generator.interrogation.describe import Describe
+from generator.interrogation.describe import Describer
+from generator.interrogation.network_files import look_at_network
 from generator.interrogation.onnx_tagger import load_onnx_tagger
-from generator.interrogation.requests import TAGS_FILE, Form, InterrogationRequest
+from generator.interrogation.requests import InterrogationRequest
 from generator.interrogation.transformers_networks import load_tagger
+from generator.memory_errors import find_memory_error
+from generator.models.residency import Residency, ResidentKind, ram_headroom_of
+from generator.models.resident_loading import load_resident
 from generator.pictures.base64_images import read_base64
 from generator.reasons import reason_of
 
@@ -26,41 +31,45 @@ LOAD_ERRORS = (
 
 
 class Interrogator:
-    """Captions and tags pictures; keeps the network of the last request where that was asked
-    for.
-    """
+    """Captions and tags pictures. Not for several threads."""
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, residency: Residency | None = None) -> None:
         self._device = device
-        self._loaded: tuple[tuple[str, str], Describe] | None = None
-
-    def drop(self) -> None:
-        """Free what is held."""
-        self._loaded = None
+        self._residency = residency or Residency(ram_headroom_of())
 
     @torch.no_grad()
     def interrogate(self, request: InterrogationRequest) -> str:
-        """The words. Raises :class:`ModelUnreadable` naming the network, :class:`BadRequest`."""
-        key = (request.network, request.form)
-        picture = read_base64(request.picture, "image").convert("RGB")
-        if self._loaded is None or self._loaded[0] != key:
-            self._loaded = None  # its memory may be needed for the other
-            self._loaded = (key, self._load(Path(request.network), request.form))
-        words = self._loaded[1](picture, request)
-        if not request.keep:
-            self._loaded = None
-        return words
+        """The words. Raises :class:`ModelUnreadable` naming the network, :class:`BadRequest`.
 
-    def _load(self, network: Path, form: Form) -> Describe:
+        The network stays in memory where the request says so, as long as memory allows.
+        """
+        picture = read_base64(request.picture, "image").convert("RGB")
+        network = Path(request.network)
+        kind, file = look_at_network(network, request.form)
+        load = partial(self._load, network, kind)
+        try:
+            describer = load_resident(
+                self._residency, kind, file, load, size_of=lambda loaded: loaded.size
+            )
+            return describer.describe(picture, request)
+        finally:
+            self._residency.release(kind)  # what draws may take its place
+            if not request.keep:
+                self._residency.keep_newest(kind, 0)
+
+    def _load(self, network: Path, kind: ResidentKind) -> Describer:
         try:
             if network.is_file():
                 return load_deepdanbooru(network, self._device)
-            if form == "caption":
+            if kind is ResidentKind.CAPTIONER:
                 return load_captioner(network, self._device)
-            if (network / TAGS_FILE).is_file():
+            if kind is ResidentKind.ONNX_TAGGER:
                 return load_onnx_tagger(network)
             return load_tagger(network, self._device)
         except LOAD_ERRORS as error:
+            if find_memory_error(error) is not None:
+                raise
+            form = "caption" if kind is ResidentKind.CAPTIONER else "tags"
             reason = reason_of(error, "its files are none of one, or damaged", (ValueError,))
             reason = reason.replace(str(network), network.name)
             raise ModelUnreadable(

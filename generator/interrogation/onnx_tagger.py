@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from generator.interrogation.describe import Describe
+from generator.interrogation.describe import Describer
 from generator.interrogation.requests import TAGS_FILE, InterrogationRequest
 from generator.interrogation.tags import RATING_PREFIX, tags_to_prompt
 from generator.reasons import reason_of
@@ -23,7 +23,7 @@ LARGEST_LIST = 1 << 23  # bytes
 RUNTIME = "onnxruntime"  # none of Easel's own requirements
 
 
-def load_onnx_tagger(folder: Path) -> Describe:
+def load_onnx_tagger(folder: Path) -> Describer:
     """The tagger of ``folder``. Raises ValueError saying what is missing or does not fit."""
     tags = read_tags(folder / TAGS_FILE)
     network = next(iter(sorted(folder.glob("*.onnx"))), None)
@@ -40,7 +40,7 @@ def load_onnx_tagger(folder: Path) -> Describe:
         scores = np.asarray(session.run(None, {entry.name: to_input(picture, side)})[0])[0]
         return tags_to_prompt(dict(zip(tags, map(float, scores), strict=True)), question.tags)
 
-    return describe
+    return Describer(describe, None, network.stat().st_size)
 
 
 def open_session(network: Path) -> Any:

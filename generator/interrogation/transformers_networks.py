@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from PIL import Image
 
-from generator.interrogation.describe import Describe
+from generator.interrogation.describe import Describer
 from generator.interrogation.requests import InterrogationRequest
 from generator.interrogation.tags import tags_to_prompt
 from generator.models import torchvision_ops
@@ -25,7 +25,7 @@ PICKLE_FILE = "pytorch_model.bin"
 LOCAL_ONLY = {"local_files_only": True, "trust_remote_code": False}
 
 
-def load_tagger(folder: Path, device: torch.device) -> Describe:
+def load_tagger(folder: Path, device: torch.device) -> Describer:
     """A network that scores labels, each by itself."""
     model = load_network(AutoModelForImageClassification, folder, device)
     image_processor = AutoImageProcessor.from_pretrained(folder, **LOCAL_ONLY)
@@ -38,7 +38,7 @@ def load_tagger(folder: Path, device: torch.device) -> Describe:
         scores = model(pixel_values=pixels.to(device)).logits[0].sigmoid().tolist()  # labels
         return tags_to_prompt({labels[i]: score for i, score in enumerate(scores)}, question.tags)
 
-    return describe
+    return Describer(describe, model)
 
 
 def load_network(kind: Any, folder: Path, device: torch.device) -> Any:

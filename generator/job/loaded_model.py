@@ -1,7 +1,6 @@
 """The loaded checkpoint of a job, with LoRAs and other extra networks applied to its weights."""
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -21,6 +20,7 @@ from generator.models.tiling import apply_tiling
 from generator.models.token_merging import apply_token_merging
 from generator.pictures.infotext_parameters import ModelNames, Parameters
 from generator.prompt.conditioning import Conditioning, PromptEncoder, encode_prompts
+from generator.prompt.embedding_names import find_named
 from generator.prompt.grammar import ExtraNetworkTag, Timing
 from generator.request import GenerationRequest
 from generator.unicode_names import to_nfc
@@ -46,12 +46,19 @@ class ModelComponents:
 
     def unused_embeddings(self, texts: PassPrompts) -> dict[str, str]:
         """The textual inversions that the prompts name though they do not fit, and why."""
-        prompts = to_nfc(f"{texts.encoded}\n{texts.negative_prompt}")
-        return {
-            name: why
-            for name, why in self.skipped_embeddings.items()
-            if re.search(rf"(?<!\w){re.escape(to_nfc(name))}(?!\w)", prompts, re.IGNORECASE)
-        }
+        named = find_named(self.skipped_embeddings, _both(texts))
+        return {name: self.skipped_embeddings[name] for name in named}
+
+    def gone_embeddings(self, expected: Sequence[str], texts: PassPrompts) -> tuple[str, ...]:
+        """Those of ``expected`` that the prompts name and of which no file is here any more."""
+        here = {to_nfc(each.name).lower() for each in self.encoder.inversions}
+        here |= {to_nfc(name).lower() for name in self.skipped_embeddings}
+        named = find_named(expected, _both(texts))
+        return tuple(name for name in named if to_nfc(name).lower() not in here)
+
+
+def _both(texts: PassPrompts) -> str:
+    return f"{texts.encoded}\n{texts.negative_prompt}"
 
 
 ConditioningKey = tuple[str, PassPrompts, Timing, tuple[int, int]]  # checkpoint; w, h
@@ -179,11 +186,7 @@ class LoadedModel:
         key = (plan.checkpoint, texts, plan.timing, plan.size)
         family = components.checkpoint.family
         if key not in self.conditionings:
-            # A refiner borrows what was made for its base; what it cannot use is no loss.
-            unused = {} if family.lends_adapters else components.unused_embeddings(texts)
-            if unused:
-                self.report.add_missing({"Embedding not used": tuple(unused)})
-                self.report.remarks |= {f"{why.rstrip('.')}.": None for why in unused.values()}
+            self._report_embeddings(texts)
             count, spent = self.request.batch_size, components.encoder.seconds
             self.conditionings[key] = self.relief.run(
                 lambda: encode_prompts(
@@ -203,6 +206,19 @@ class LoadedModel:
                 entry = f"{name}: {short_hash}" if short_hash else ""
                 self.report.add_hash(INVERSION_HASHES, entry)
         return self.conditionings[key]
+
+    def _report_embeddings(self, texts: PassPrompts) -> None:
+        """Note the learned words that the prompts name and that are encoded as plain text."""
+        components = self.components
+        gone = components.gone_embeddings(self.request.embeddings, texts)
+        if gone:
+            self.report.add_missing({"Embedding not found": gone})
+        # A refiner borrows what was made for its base; what it cannot use is no loss.
+        lends = components.checkpoint.family.lends_adapters
+        unused = {} if lends else components.unused_embeddings(texts)
+        if unused:
+            self.report.add_missing({"Embedding not used": tuple(unused)})
+            self.report.remarks |= {f"{why.rstrip('.')}.": None for why in unused.values()}
 
     def encode_empty_prompt(self) -> Tensor | None:
         """The encoded empty prompt, (77, width), where the option ``pad_cond_uncond`` needs it."""

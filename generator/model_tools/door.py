@@ -1,6 +1,7 @@
 """Checks a recipe by the headers of its files alone, before it is queued. No torch."""
 
 from generator.errors import ModelUnreadable, WrongArchitecture
+from generator.model_tools.convertible import check_convertible
 from generator.model_tools.fit import check_fit, check_recipe
 from generator.model_tools.output_names import output_path
 from generator.model_tools.recipes import MODELS_OF_MODE, ModelRecipe, Precision
@@ -44,7 +45,10 @@ def check_at_door(recipe: ModelRecipe, registry: Registry) -> int:
     files = find_models(recipe, registry)
     vae = registry.find_vae(recipe.form.vae) if recipe.form.vae else None
     shapes = [(file.name, _shapes(file)) for file in files]
-    wider = check_fit(shapes) if MODELS_OF_MODE[recipe.mode] > 1 else None
+    is_merge = MODELS_OF_MODE[recipe.mode] > 1
+    wider = check_fit(shapes) if is_merge else None
+    if not is_merge and registry.plugin_family_of(files[0]) is None:
+        check_convertible(files[0], shapes[0][1])
     output_path(recipe, files, wider, registry.folders)
     grows = recipe.form.precision is Precision.FP32
     return files[0].size * (LARGEST_GROWTH if grows else 1) + (vae.size if vae else 0)

@@ -9,6 +9,7 @@ from pathlib import Path
 from generator.model_tools.bases import BaseReader
 from generator.models.index import ModelFile, ModelIndex, without_hash
 from generator.models.kinds import ModelKind
+from generator.models.misplaced import right_folder_of
 from generator.unicode_names import to_nfc
 
 KINDS_WITH_USES = (ModelKind.CHECKPOINT, ModelKind.LORA)
@@ -60,6 +61,15 @@ class BaselessModel:
 
 
 @dataclass(frozen=True, slots=True)
+class MisplacedModel:
+    """A file among checkpoints: in words what it is, and the folder that it belongs in."""
+
+    model: ReportedModel
+    found: str
+    folder: str
+
+
+@dataclass(frozen=True, slots=True)
 class UnreadableFile:
     """A file that is in no list, by its path in the data directory, and why."""
 
@@ -77,6 +87,7 @@ class ModelReport:
     unused: tuple[ReportedModel, ...] | None
     pictures: int | None  # that were asked what they were made with
     baseless: tuple[BaselessModel, ...]
+    misplaced: tuple[MisplacedModel, ...]
     unjudged: int  # LoRA whose header was not read yet: ask again
     unreadable: tuple[UnreadableFile, ...]
 
@@ -99,6 +110,7 @@ def compose_report(
         unused=None if uses is None else tuple(find_unused(index, uses)),
         pictures=None if uses is None else uses.pictures,
         baseless=tuple(find_baseless(index, bases)),
+        misplaced=tuple(find_misplaced(index)),
         unjudged=unjudged,
         unreadable=list_unreadable(index, data_dir),
     )
@@ -160,6 +172,14 @@ def find_baseless(index: ModelIndex, bases: BaseReader) -> Iterable[BaselessMode
         base = bases.base_of(file)
         if base is not None and base not in here:
             yield BaselessModel(describe(file), base.label)
+
+
+def find_misplaced(index: ModelIndex) -> Iterable[MisplacedModel]:
+    """Files among checkpoints that are of another kind that has a folder."""
+    for file in index.files_of(ModelKind.CHECKPOINT):
+        folder = right_folder_of(file)
+        if folder and file.architecture:
+            yield MisplacedModel(describe(file), file.architecture.label, folder)
 
 
 def list_unreadable(index: ModelIndex, data_dir: Path) -> tuple[UnreadableFile, ...]:

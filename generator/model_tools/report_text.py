@@ -19,12 +19,16 @@ def report_lines(report: ModelReport) -> Iterator[str]:
         yield "LoRA without a checkpoint of their base:"
     for each in report.baseless:
         yield f"  {each.model.name}: made for {each.base}"
+    if report.misplaced:
+        yield "In the wrong folder:"
+    for file in report.misplaced:
+        yield f"  {file.model.name}: {file.found}, not a checkpoint; move it to {file.folder}"
     if report.unjudged:
         yield f"  {report.unjudged} LoRA were not looked at yet"
     if report.unreadable:
         yield "Files that cannot be used:"
-    for file in report.unreadable:
-        yield f"  {file.file}: {file.reason}"
+    for unreadable in report.unreadable:
+        yield f"  {unreadable.file}: {unreadable.reason}"
 
 
 def to_size(size: float) -> str:

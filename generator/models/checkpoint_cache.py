@@ -10,6 +10,7 @@ from generator.models.checkpoint import Checkpoint, load_checkpoint, load_vae
 from generator.models.families.family import Family
 from generator.models.families.ldm.sizes import latent_config
 from generator.models.index import ModelFile
+from generator.models.machine_memory import trim_heap
 from generator.models.offload import Offloader
 from generator.models.residency import Residency, ResidentKind, ram_headroom_of
 from generator.models.weight_sizes import bytes_of, expected_bytes
@@ -82,6 +83,7 @@ class CheckpointCache:
                 load_checkpoint(file, self._home, self.dtype, self._families())
             )
             self._keep(CHECKPOINT, file, found)
+            trim_heap()  # what reading and converting took, before a picture's tensors lie above it
         return cast(LoadedCheckpoint, found)
 
     def vae_for(self, loaded: LoadedCheckpoint, file: ModelFile | None) -> "AutoencoderKL":

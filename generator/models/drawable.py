@@ -17,6 +17,7 @@ from generator.models.families.ldm import sizes
 from generator.models.families.ldm.keys import old_text_name
 from generator.models.families.ldm.open_clip import rename_shapes
 from generator.models.index import ModelFile
+from generator.models.misplaced import right_folder
 
 UNTOLD = (Architecture.UNKNOWN, Architecture.BARE_UNET)  # then a GGUF file's own word counts
 MAX_TENSORS = 20_000  # of a checkpoint with its averages, twice over
@@ -70,11 +71,11 @@ def check_architecture(file: ModelFile, shapes: Shapes, families: Sequence[Famil
     refuse_quantised(file, shapes)
     family = family_of(shapes, families)
     if family is None:
-        drawn = ", ".join(each.label for each in BUILT_IN)
+        drawn, found = ", ".join(each.label for each in BUILT_IN), architecture_of(shapes)
         raise WrongArchitecture(
             f"{file.name} was asked to draw as a checkpoint, but it is "
             f"{describe_architecture(shapes)}. Easel draws with checkpoints of {drawn}: "
-            "choose one, or move the file to the folder of its kind"
+            f"choose one, or move the file to {right_folder(found) or 'the folder of its kind'}"
         )
     return family
 

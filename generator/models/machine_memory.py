@@ -32,6 +32,11 @@ def return_freed_memory() -> None:
     often seems to grow.
     """
     gc.collect()
+    trim_heap()
+
+
+def trim_heap() -> None:
+    """Give the allocator's free pages back to the system."""
     with suppress(OSError, AttributeError):  # a C library that has no such function
         ctypes.CDLL(None).malloc_trim(0)
 

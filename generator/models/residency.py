@@ -33,10 +33,13 @@ class ResidentKind(StrEnum):
     FACE_RESTORER = "face restorer"
     FACE_DETECTOR = "face detector"
     FACE_PARSER = "face parser"
+    CAPTIONER = "captioner"
+    TAGGER = "tagger"
+    ONNX_TAGGER = "tagger of onnxruntime"
 
 
-COMPUTES_ON_DEVICE = frozenset(ResidentKind) - {ResidentKind.LORA}
-"""LoRAs stay in RAM: they are added to other weights, layer by layer."""
+COMPUTES_ON_DEVICE = frozenset(ResidentKind) - {ResidentKind.LORA, ResidentKind.ONNX_TAGGER}
+"""LoRAs stay in RAM: they are added to other weights, layer by layer. So do onnxruntime's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,16 +19,18 @@ def load_resident(
     load: Callable[[], Loaded],
     dtype: torch.dtype = torch.float32,
     device: torch.device | None = None,
+    size_of: Callable[[Loaded], int] = bytes_of,
 ) -> Loaded:
     """What ``load`` makes of ``file``, now in use; it is called where memory does not hold that.
 
     ``dtype`` is what its weights become; ``device`` where large ones may stay narrower, see
-    :func:`expected_bytes`. Raises what ``load`` raises.
+    :func:`expected_bytes`; ``size_of`` tells the bytes of what was loaded. Raises what ``load``
+    raises.
     """
     known = residency.find(kind, file)
     if known is not None:
         return cast(Loaded, known)
     residency.make_room(kind, file, expected_bytes(file, dtype, device))
     loaded = load()
-    residency.add(kind, file, loaded, bytes_of(loaded))
+    residency.add(kind, file, loaded, size_of(loaded))
     return loaded

@@ -5,6 +5,8 @@ of it, and a file that is cut off while it is read would end the process (SIGBUS
 megabytes are read at a time, and a file that ends early is an error like any other.
 """
 
+import math
+import mmap
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -21,6 +23,7 @@ from generator.reasons import reason_of
 BLOCK_BYTES = 4 << 20  # read and converted at a time: small enough for the processor's cache
 AHEAD_BYTES = 64 << 20  # asked of the disk ahead of what is read
 FORGET_SHARE = 4  # of the free memory: a file above a quarter of it leaves no trace there
+MAPPED_BYTES = 256 << 10  # of a tensor that has pages of its own
 TYPES: Mapping[str, torch.dtype] = {
     "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
     "I64": torch.int64, "I32": torch.int32, "I16": torch.int16, "I8": torch.int8,
@@ -97,7 +100,7 @@ class TensorFile(Mapping[str, Tensor]):
                 f"{self._title} cannot be read: its tensor {name[:80]!r} is of the type "
                 f"{entry.dtype[:20]}, which Easel does not know. Take a version in fp16 or fp32"
             )
-        tensor = torch.empty(entry.shape, dtype=dtype or own)
+        tensor = _empty(entry.shape, dtype or own, device)
         try:
             self._fill(tensor, entry, own)
         except (EOFError, OSError) as error:
@@ -187,6 +190,19 @@ class TensorFiles(Mapping[str, Tensor]):
 
 
 StoredTensors = TensorFile | TensorFiles
+
+
+def _empty(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """A tensor to fill in RAM. A large one that stays there is a mapping of its own.
+
+    In the C library's heap it would lie between others' pieces, and its pages stay with the
+    process when it leaves; of a mapping the system has them back at once.
+    """
+    size = math.prod(shape) * dtype.itemsize
+    if size < MAPPED_BYTES or device.type != "cpu":
+        return torch.empty(shape, dtype=dtype)
+    mapping = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    return torch.frombuffer(mapping, dtype=torch.uint8).view(dtype).reshape(shape)
 
 
 def rename_tensors(

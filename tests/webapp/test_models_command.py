@@ -69,6 +69,18 @@ def test_what_cannot_be_is_a_sentence_and_2(
     assert told in capsys.readouterr().err
 
 
+def test_a_file_of_an_unknown_family_is_not_converted(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "data/models/Stable-diffusion"
+    save_file({"alpha.weight": torch.ones(2, 2)}, folder / "strange.safetensors")
+    assert run("convert", "strange", "--precision", "fp16") == 2
+    told = capsys.readouterr().err
+    assert "strange.safetensors was to be converted as a checkpoint" in told
+    assert "called alpha.weight ...)" in told
+    assert not (folder / "strange-fp16.safetensors").exists()
+
+
 def test_a_file_that_breaks_off_is_told_and_interruption_is_130(
     run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

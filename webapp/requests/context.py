@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from generator.control.modules import Module
 from generator.models.registry import Registry
+from generator.prompt.styles import Style
 from generator.scripts.catalogue import ScriptEntry
 from generator.workload import NO_LIMIT
 from plugins.api import Input
@@ -44,6 +45,7 @@ class RequestContext:
     absent_plugin: Callable[[str, str], str] = lambda kind, name: ""
     most_megapixel_steps: float = NO_LIMIT  # the work of one job
     codeformer: bool = False  # whether that restorer of faces is allowed
+    styles: Callable[[], Mapping[str, Style]] = dict  # by name, read when they are needed
     remarks: list[str] = field(default_factory=list)
     """What of this body is not done as asked, in sentences for the answer's ``info.comments``."""
 

@@ -12,6 +12,7 @@ from webapp.queues.job_codec import EasExtras
 from webapp.requests import eas, img2img
 from webapp.requests.adetailer import with_detailer
 from webapp.requests.context import RequestContext
+from webapp.requests.embedding_names import name_embeddings
 from webapp.requests.face_choice import choose_face_restorer
 from webapp.requests.fields import GenerationBody
 from webapp.requests.hires import pass_sizes, read_hires
@@ -86,7 +87,11 @@ def translate_body(body: GenerationBody, context: RequestContext) -> AcceptedReq
     check_script(request)
     check_seeds(request.seeds, request.picture_count, options.eta_noise_seed_delta)
     work = check_job_workload(request, context.most_megapixel_steps, context.choices("samplers"))
-    request = replace(request, remarks=tuple(dict.fromkeys(context.remarks)))
+    request = replace(
+        request,
+        embeddings=name_embeddings(request, context),
+        remarks=tuple(dict.fromkeys(context.remarks)),
+    )
     return AcceptedRequest(body, request, extras, echo_parameters(body), work)
 
 

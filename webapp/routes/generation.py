@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from uuid import uuid4
 
 from flask import Blueprint, Response, g, request
 from typing_extensions import TypedDict
 
+from generator.prompt.styles import read_styles
 from generator.request import GenerationRequest
 from webapp.access.scopes import AccessScope, requires
 from webapp.errors import Refused
@@ -38,6 +40,7 @@ from webapp.routes.context import (
 )
 from webapp.routes.tasks import ROUTE_TAG, TASK_TAG, new_task
 from webapp.services import Services
+from webapp.settings.data_dir import styles_files
 from webapp.settings.foreign_options import split_foreign
 from webapp.settings.option_store import without_nulls
 from webapp.version import INFOTEXT_VERSION
@@ -162,6 +165,7 @@ def request_context(options: Mapping[str, object], services: Services) -> Reques
         services.plugins.absent_plugin,
         services.config.max_job_megapixel_steps,
         services.config.codeformer,
+        partial(read_styles, styles_files(services.config)),
     )
 
 

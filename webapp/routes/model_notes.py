@@ -27,6 +27,7 @@ from generator.model_tools.cards import (
 )
 from generator.models.index import ModelFile
 from generator.models.kinds import ModelKind
+from generator.models.misplaced import right_folder_of
 from generator.pictures.base64_images import bytes_of, decode, open_header
 from generator.reasons import reason_of
 from webapp.access.scopes import AccessScope, requires
@@ -52,7 +53,10 @@ Text = Annotated[Str, Field(max_length=20_000)]
 
 
 class CardEntry(TypedDict):
-    """A model's card; ``preview`` is the address of its picture, null where it has none."""
+    """A model's card; ``preview`` is the address of its picture, null where it has none.
+
+    ``belongs_in`` is the folder of what lies among checkpoints and is none, as ``base`` says.
+    """
 
     kind: str
     name: str
@@ -61,6 +65,7 @@ class CardEntry(TypedDict):
     changed: int
     hash: str | None
     base: str
+    belongs_in: str | None
     description: str
     preview: str | None
     title: str
@@ -183,7 +188,8 @@ def card_of(file: ModelFile, bases: BaseReader) -> CardEntry:
 
 def card_json(file: ModelFile, card: ModelCard, bases: BaseReader) -> CardEntry:
     """One entry of the list."""
-    base = card.base
+    folder = right_folder_of(file)
+    base = "" if folder else card.base  # of a stray LoRA: what it was trained on
     if not base and file.kind in (ModelKind.CHECKPOINT, ModelKind.LORA):
         architecture = file.architecture or bases.base_of(file)
         base = architecture.label if architecture else ""
@@ -195,6 +201,7 @@ def card_json(file: ModelFile, card: ModelCard, bases: BaseReader) -> CardEntry:
         "changed": file.mtime_ns // 1_000_000,
         "hash": file.shorthash,
         "base": base,
+        "belongs_in": folder or None,
         "description": card.description,
         "preview": preview_address(file, card),
         "title": card.title,

@@ -2446,10 +2446,13 @@ export interface components {
         /**
          * CardEntry
          * @description A model's card; ``preview`` is the address of its picture, null where it has none.
+         *
+         *     ``belongs_in`` is the folder of what lies among checkpoints and is none, as ``base`` says.
          */
         CardEntry: {
             author: string;
             base: string;
+            belongs_in: string | null;
             changed: number;
             description: string;
             hash: string | null;
@@ -3190,6 +3193,15 @@ export interface components {
             precision?: string;
             vae?: string;
         };
+        /**
+         * MisplacedModel
+         * @description A file among checkpoints: in words what it is, and the folder that it belongs in.
+         */
+        MisplacedModel: {
+            folder: string;
+            found: string;
+            model: components["schemas"]["ReportedModel"];
+        };
         Missing: {
             detail: string;
         };
@@ -3207,6 +3219,7 @@ export interface components {
             baseless: components["schemas"]["BaselessModel"][];
             duplicates: components["schemas"]["Duplicates"][];
             kinds: components["schemas"]["KindSize"][];
+            misplaced: components["schemas"]["MisplacedModel"][];
             pictures: number | null;
             unhashed: number;
             unjudged: number;

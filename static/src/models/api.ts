@@ -31,6 +31,7 @@ export interface Card {
   changed: number // milliseconds since 1970
   hash: string | null
   base: string
+  belongs_in: string | null // a folder: this is no checkpoint
   description: string
   preview: string | null // address
   title: string
@@ -54,6 +55,7 @@ export interface ModelReport {
   unused: ReportedModel[] | null
   pictures: number | null
   baseless: { model: ReportedModel; base: string }[]
+  misplaced: { model: ReportedModel; found: string; folder: string }[]
   unjudged: number
   unreadable: { file: string; reason: string }[]
 }

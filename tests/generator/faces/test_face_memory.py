@@ -14,35 +14,14 @@ from generator.models.index import ModelFile
 from generator.models.kinds import ModelKind
 from generator.models.registry import Folders, Registry
 from generator.models.residency import Residency, ResidentKind
-from generator.models.weight_sizes import bytes_of, tensors_of
 from generator.pictures.upscalers import Upscalers
+from tests.generator.counting_card import Card
 from tests.generator.faces.tiny_networks import PARSER, detector, dotted, parser, write_networks
 from tests.generator.pictures.tiny_esrgan import network
 
 ROOMY = 1 << 30
 OTHER = ModelFile(ModelKind.CHECKPOINT, "c", Path("/none/c"), 1, 1, 1)
 UPSCALER = ResidentKind.UPSCALER
-
-
-class Card:
-    """A device that holds ``size`` bytes and counts those that move."""
-
-    def __init__(self, size: int) -> None:
-        self.size, self.brought, self.sent = size, 0, 0
-
-    def headroom(self, held: int) -> int:
-        return self.size - held
-
-    def bring(self, value: object) -> None:
-        self.brought += bytes_of(value)
-
-    def send_away(self, value: object) -> None:
-        for tensor in tensors_of(value):
-            tensor.data = tensor.data.clone()  # as a graphics card changes it, in its place
-        self.sent += bytes_of(value)
-
-    def trim(self) -> None:
-        pass
 
 
 @pytest.fixture(scope="module")

@@ -261,6 +261,16 @@ def test_an_embedding_that_does_not_fit_is_named(
     assert not other.comments
 
 
+def test_an_embedding_that_went_away_before_the_drawing_is_named(
+    engine: Engine, small: GenerationRequest, data: Path
+) -> None:
+    here = next(file.stem for file in engine._registry.index.files_of(ModelKind.EMBEDDING))
+    expected = replace(small, embeddings=("gone-word", here))
+    drawn = engine.run(replace(expected, prompt=f"a cat, (Gone-Word:1.2), {here}"))
+    assert drawn.comments == ("Embedding not found: gone-word",)
+    assert not engine.run(replace(expected, prompt="a cat, gone-wordy")).comments
+
+
 def test_words_in_a_lora_hold_for_its_job(
     engine: Engine, small: GenerationRequest, data: Path
 ) -> None:

@@ -114,6 +114,22 @@ def test_the_report_as_lines(models: Registry) -> None:
     assert [to_size(n) for n in (512, 2048, 3 << 40)] == ["512 B", "2.0 KiB", "3.0 TiB"]
 
 
+def test_what_lies_among_checkpoints_and_is_none_is_told(models: Registry, tmp_path: Path) -> None:
+    folder = tmp_path / "models/Stable-diffusion"
+    add(folder, "stray.safetensors", XL_LORA)
+    add(folder, "strange.safetensors", {"alpha": (2, 2)})
+    models.refresh()
+    told = report(models)
+    (stray,) = told.misplaced
+    assert (stray.model.name, stray.found, stray.folder) == (
+        "stray.safetensors", "a LoRA", "models/Lora",
+    )  # fmt: skip
+    line = "  stray.safetensors: a LoRA, not a checkpoint; move it to models/Lora"
+    assert line in report_lines(told)
+    verdict = models.verdict(models.find_checkpoint("stray"))
+    assert "move the file to models/Lora" in verdict.fault
+
+
 def test_headers_are_read_for_a_while_and_what_trainers_note_needs_none(tmp_path: Path) -> None:
     loras = tmp_path / "models/Lora"
     for name in "abc":

@@ -74,6 +74,24 @@ def test_a_file_that_is_replaced_or_vanishes_is_read_as_it_was(path: Path) -> No
         open_tensors(path)
 
 
+def test_large_tensors_leave_no_holes_in_the_heap(tmp_path: Path) -> None:
+    mebi, count = 1 << 20, 64
+    tensors = {f"t{number}": torch.ones(mebi, dtype=torch.uint8) for number in range(count)}
+    save_file(tensors, tmp_path / "many.safetensors")
+    file = TensorFile.open(tmp_path / "many.safetensors")
+    torch.empty(24 * mebi, dtype=torch.uint8).fill_(1)  # the heap takes pieces below from now on
+    kept = [file[name] for name in tensors]
+    held = resident_bytes()
+    del kept[1::2]  # the last stays: without mappings the heap keeps all below it
+    assert held - resident_bytes() > (count // 2 - 4) * mebi
+    assert all(tensor.sum() == mebi for tensor in kept)
+
+
+def resident_bytes() -> int:
+    pages = Path("/proc/self/statm").read_text().split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
 def test_a_type_that_torch_lacks_is_named(tmp_path: Path) -> None:
     header = json.dumps({"w": {"dtype": "F4", "shape": [4], "data_offsets": [0, 2]}}).encode()
     path = tmp_path / "quantised.safetensors"

@@ -69,6 +69,21 @@ def test_the_base_is_told_by_the_header_where_nobody_says_it(house: Any) -> None
     assert cards(house)["xl"]["base"] == "Stable Diffusion XL"
 
 
+def test_what_is_no_checkpoint_says_what_it_is_and_where_it_belongs(house: Any) -> None:
+    folder = house.data_dir / "models/Stable-diffusion"
+    noted = {"ss_base_model_version": "sdxl_base_v1-0"}
+    write_model(folder / "stray.safetensors", noted, name="lora_unet_x.lora_up.weight")
+    write_model(folder / "strange.safetensors")
+    lora(house, **noted)
+    told = cards(house, "checkpoint")
+    assert (told["stray"]["base"], told["stray"]["belongs_in"]) == ("a LoRA", "models/Lora")
+    assert told["strange"]["belongs_in"] is None
+    own = cards(house)["ink"]
+    assert (own["base"], own["belongs_in"]) == ("sdxl_base_v1-0", None)
+    body = {"kind": "checkpoint", "name": "stray.safetensors", "base": "SDXL"}
+    assert house.client().put("/api/models/cards", json=body).get_json()["base"] == "a LoRA"
+
+
 @pytest.mark.parametrize("content", ["", "[1]", "{", '{"description": 5, "preferred weight": "x"}'])
 def test_what_is_no_card_is_none(house: Any, content: str) -> None:
     path = lora(house)

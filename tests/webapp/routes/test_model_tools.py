@@ -17,6 +17,8 @@ from tests.wait import wait_until
 from tests.webapp.easel_server import serve_easel
 
 MERGE = {"models": ["easel-default", "second"], "multiplier": 0.5}
+STRAY = {f"lora_unet_x.lora_{part}.weight": torch.ones(4, 4) for part in ("up", "down")}
+STRANGE = {"alpha.weight": torch.ones(4, 4), "beta.bias": torch.ones(4)}
 CONV = "model.diffusion_model.input_blocks.0.0.weight"
 
 
@@ -28,6 +30,13 @@ def easel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, s
         folder = checkpoints(running[0])
         save_file({"conditioner.embedders.1.model.ln_final.weight": torch.ones(4),
                    CONV: torch.ones(8, 4, 3, 3)}, folder / "xl.safetensors")  # fmt: skip
+        save_file(STRAY, folder / "stray.safetensors")
+        save_file(STRANGE, folder / "strange.safetensors")
+        for kind in ("Lora", "VAE", "ControlNet"):
+            odd = running[0].data_dir / f"models/{kind}/odd.safetensors"
+            odd.parent.mkdir(exist_ok=True)
+            save_file(STRANGE, odd)
+        running[0].registry.refresh()
         yield running
 
 
@@ -102,6 +111,13 @@ def test_the_report_is_answered(easel: tuple[Service, str]) -> None:
         ("convert", {"model": "second", "kind": "upscaler"}, "is not converted"),
         ("convert", {"model": "second", "name": "x", "vae": "none"}, "no vae"),
         ("convert", {"model": "second", "name": "x", "ema": "use"}, "no running averages"),
+        ("convert", {"model": "stray", "precision": "bf16"},
+         "stray.safetensors was to be converted as a checkpoint, and is a LoRA. Converted are"),
+        ("convert", {"model": "stray"}, "Move it to models/Lora and convert it as lora."),
+        ("convert", {"model": "strange"}, "no architecture that Easel knows (its 2 tensors are"),
+        ("convert", {"model": "odd", "kind": "lora"}, "odd.safetensors was to be converted as a"),
+        ("convert", {"model": "odd", "kind": "vae"}, "Converted are checkpoints of every family"),
+        ("convert", {"model": "odd", "kind": "controlnet"}, "no architecture that Easel knows"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_refused_and_leaves_nothing(
