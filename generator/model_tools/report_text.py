@@ -20,7 +20,7 @@ def report_lines(report: ModelReport) -> Iterator[str]:
     for each in report.baseless:
         yield f"  {each.model.name}: made for {each.base}"
     if report.misplaced:
-        yield "Among checkpoints, and none:"
+        yield "In the wrong folder:"
     for file in report.misplaced:
         yield f"  {file.model.name}: {file.found}, not a checkpoint; move it to {file.folder}"
     if report.unjudged:

@@ -43,6 +43,8 @@ def started_lines(plan: ServicePlan, started: Launch, folder: ServiceFolder) -> 
     if started.token_made:
         token = folder.token_file.read_text(encoding="ascii").strip()
         yield f"Token, shown this once: {token}"
+    if plan.config.accounts:
+        yield f"The first account is made at the link in easel logs {plan.name}"
     if plan.config.token is None:
         yield f"The token is kept in {folder.token_file}"
 

@@ -42,8 +42,7 @@ EDITIONS = (
     ),
     Edition(
         "cluster", "cluster-webui", "SDCluster", (("accounts", None),),
-        "Many people on shared workers: each logs in, and has models, pictures and settings of "
-        "their own. `--cluster-status` is the same.",
+        "Many people on shared workers, each with an account. `--cluster-status` is the same.",
     ),
     Edition(
         "serverless", "", "", (("workers-min", "0"), ("idle-seconds", "60")),

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 
 import type { Card } from './api'
-import { matches, promptTag } from './cardSearch'
+import { matches, promptTag, withoutArticle } from './cardSearch'
 
 const notes = {
   description: '',
@@ -14,7 +14,7 @@ const notes = {
 }
 const card: Card = {
   kind: 'lora', name: 'styles/ink.safetensors', label: 'inky', size: 1, changed: 0, hash: '0123456789',
-  base: 'SDXL', description: '', preview: null, title: 'Ink wash', author: '', licence: '', source: '',
+  base: 'SDXL', belongs_in: null, description: '', preview: null, title: 'Ink wash', author: '', licence: '', source: '',
   words: ['brush', 'ink'], notes,
 } // prettier-ignore
 
@@ -22,6 +22,11 @@ test('every word of a search must be there, in any case', () => {
   expect(matches(card, '')).toBe(true)
   expect(matches(card, ' sdxl BRUSH ')).toBe(true)
   expect(matches(card, 'sdxl pen')).toBe(false)
+})
+
+test('what a file is stands in a sentence of any language', () => {
+  expect(withoutArticle('a LoRA')).toBe('LoRA')
+  expect(withoutArticle('an embedding (textual inversion)')).toBe('embedding (textual inversion)')
 })
 
 test('a prompt names a LoRA with its weight and words', () => {

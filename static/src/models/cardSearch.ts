@@ -12,6 +12,11 @@ export function matches(card: Card, search: string): boolean {
     .every((word) => text.includes(word))
 }
 
+/** What a file is, as the service says it ("a LoRA"), for a sentence of any language. */
+export function withoutArticle(found: string): string {
+  return found.replace(/^an? /, '')
+}
+
 /** What a prompt names the model by; empty for what no prompt names. */
 export function promptTag(card: Card): string {
   const weight = card.notes.weight || 1
