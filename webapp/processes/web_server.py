@@ -125,7 +125,7 @@ class GunicornServer(BaseApplication):
         return_large_pieces()
         services = build_services(self.config)
         facts = publish_service(self.config)
-        NoticeThread(services.worker_commands, facts.data_id, facts.version).start()
+        NoticeThread(services.service_notices, facts.data_id, facts.version).start()
         if services.filing is not None:
             services.filing.start()
         QueueWatchThread(services.queue, partial(end_process, self.config, services.log)).start()

@@ -37,4 +37,8 @@ INSERT OR REPLACE INTO holdings
 SELECT owner, kind, COUNT(*), SUM(LENGTH(body)) FROM frames GROUP BY owner, kind;
 """
 
-MIGRATIONS = {1: ANSWERS_GET_AN_INDEX, 2: FRAMES_GET_A_COST}
+NOTICES_GET_A_TABLE = """
+DELETE FROM errands WHERE worker = 'service';  -- no command; the web process says it anew
+"""
+
+MIGRATIONS = {1: ANSWERS_GET_AN_INDEX, 2: FRAMES_GET_A_COST, 3: NOTICES_GET_A_TABLE}
