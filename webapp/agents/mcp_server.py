@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from webapp.access.secret import Secret
 from webapp.access.tokens import BadToken, read_secret_lines
-from webapp.agents.job_client import JobClient
+from webapp.agents.job_client import JobClient, ServiceError
 from webapp.agents.tools import AgentTools, Outcome
+from webapp.version import VERSION
 
 if TYPE_CHECKING:
     from mcp.server.mcpserver import MCPServer
@@ -66,12 +67,16 @@ def build_server(tools: AgentTools) -> "MCPServer":
     """The server with its tools. Raises ``ImportError`` where ``mcp`` is not installed."""
     import anyio.to_thread
     from mcp.server.mcpserver import Image, MCPServer
+    from mcp.server.mcpserver.exceptions import ToolError
 
-    server = MCPServer("easel", instructions=INSTRUCTIONS)
+    server = MCPServer("easel", version=VERSION, instructions=INSTRUCTIONS)
 
     async def run(act: Callable[[], Outcome]) -> list[Any]:
         """In a thread: others may ask meanwhile. Facts first, then the pictures."""
-        outcome = await anyio.to_thread.run_sync(act)
+        try:
+            outcome = await anyio.to_thread.run_sync(act)
+        except ServiceError as error:
+            raise ToolError(str(error)) from None  # of other errors the agent is told no text
         pictures = [Image(data=data, format="png") for data in outcome.pictures]
         return [json.dumps(outcome.facts, ensure_ascii=False), *pictures]
 

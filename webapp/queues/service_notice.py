@@ -49,9 +49,7 @@ class NoticeThread(threading.Thread):
 
     def _publish(self) -> None:
         try:
-            self.notices.publish_notice(
-                ServiceNotice(self.data_id, self.version, self.clock())
-            )
+            self.notices.publish_notice(ServiceNotice(self.data_id, self.version, self.clock()))
             self._was_told = True
         except (QueueError, sqlite3.Error) as error:
             if self._was_told:  # once, not every half a minute

@@ -201,7 +201,7 @@ class Worker:
             self.load_ahead()
 
     def trim_once(self) -> None:
-        """Give back the memory that jobs freed; not between two jobs, of which the next takes it."""
+        """Give back the memory that jobs freed, unless a next job waits, which would take it."""
         if self.is_untrimmed:
             self.is_untrimmed = False
             self.settings.trim()

@@ -17,7 +17,6 @@ from webapp.queues.redis.part import RedisPart
 from webapp.queues.redis.server import PREFIX, elapsed_since, pairs_of, text_of
 from webapp.queues.worker_id import WorkerId
 
-
 NOTICE_KEY = f"{PREFIX}service_notice"
 
 
