@@ -80,6 +80,14 @@ def build_server(tools: AgentTools) -> "MCPServer":
         pictures = [Image(data=data, format="png") for data in outcome.pictures]
         return [json.dumps(outcome.facts, ensure_ascii=False), *pictures]
 
+    add_drawing_tools(server, tools, run)
+    add_job_tools(server, tools, run)
+    return server
+
+
+def add_drawing_tools(server: "MCPServer", tools: AgentTools, run: Callable[..., Any]) -> None:
+    """Pictures."""
+
     @server.tool(structured_output=False)
     async def generate(
         prompt: str,
@@ -97,7 +105,8 @@ def build_server(tools: AgentTools) -> "MCPServer":
         terms: dict[str, Any] = {"negative_prompt": negative_prompt, "sampler_name": sampler_name}
         terms |= {"width": width, "height": height, "steps": steps, "cfg_scale": cfg_scale}
         terms |= {"seed": seed, "count": count, "model": model}
-        return await run(partial(tools.generate, prompt, **terms))
+        answer: list[Any] = await run(partial(tools.generate, prompt, **terms))
+        return answer
 
     @server.tool(structured_output=False)
     async def edit(
@@ -114,10 +123,8 @@ def build_server(tools: AgentTools) -> "MCPServer":
         """Draw from a picture (file, http(s) address or base64); white parts of mask alone."""
         terms: dict[str, Any] = {"mask": mask, "strength": strength, "count": count}
         terms |= {"negative_prompt": negative_prompt, "steps": steps, "seed": seed, "model": model}
-        return await run(partial(tools.edit, image, prompt, **terms))
-
-    add_job_tools(server, tools, run)
-    return server
+        answer: list[Any] = await run(partial(tools.edit, image, prompt, **terms))
+        return answer
 
 
 def add_job_tools(server: "MCPServer", tools: AgentTools, run: Callable[..., Any]) -> None:
