@@ -55,7 +55,7 @@ from generator.errors import (
 from generator.memory_errors import find_memory_error, first_sentence
 from plugins.errors import BadManifest, BadPackage, PluginError, Withheld
 from webapp.queues.contracts.frame import Answer
-from webapp.queues.errors import AnswerTooLarge, QueueError, QueueFull
+from webapp.queues.errors import AnswerTooLarge, QueueError, QueueFull, TooManyGroups
 
 RETRY_AFTER_DRAIN = 30
 """Seconds after which a service that ends may have been started again."""
@@ -267,6 +267,7 @@ STATUSES: tuple[tuple[type[BaseException], int], ...] = (
     (TimeoutError, 504),
     (QueueFull, 507),
     (AnswerTooLarge, 500),
+    (TooManyGroups, 429),
     (QueueError, 503),
     (sqlite3.Error, 503),
 )

@@ -36,6 +36,7 @@ from webapp.queues.contracts.plugin_states import PluginStates
 from webapp.queues.contracts.progress import ProgressBoard
 from webapp.queues.contracts.queue import Queue
 from webapp.queues.contracts.queue_store import QueueStore
+from webapp.queues.contracts.service_notices import ServiceNotices
 from webapp.queues.contracts.sink import Sink
 from webapp.queues.contracts.stop_requests import StopRequests
 from webapp.queues.contracts.worker_commands import WorkerCommands
@@ -63,6 +64,7 @@ STORE_PARTS = (
     "heartbeats",
     "counters",
     "plugin_states",
+    "service_notices",
 )
 """Names of the services that one store gives."""
 
@@ -80,6 +82,7 @@ class Services:
     heartbeats: Heartbeats
     counters: Counters
     plugin_states: PluginStates
+    service_notices: ServiceNotices
     entries: EntryQueues
     registry: Registry
     options: OptionStore

@@ -129,8 +129,8 @@ class QueueOverview:
 
     def _look(self) -> QueueView:
         frames, now = self.queue.list_frames(), self.clock()
-        running = [frame for frame in frames if frame.deliveries > 0]
-        waiting = [frame for frame in frames if frame.deliveries == 0]
+        running = [frame for frame in frames if frame.is_leased]
+        waiting = [frame for frame in frames if not frame.is_leased]
         remaining = {
             frame.id: seconds_left(
                 self.progress.read_progress(frame.id), frame.predicted_seconds, now

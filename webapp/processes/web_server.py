@@ -139,7 +139,7 @@ class GunicornServer(BaseApplication):
         if services.accounts is not None:
             announce_first_admin(services.accounts, self.config)
         facts = publish_service(self.config)
-        NoticeThread(services.worker_commands, facts.data_id, facts.version).start()
+        NoticeThread(services.service_notices, facts.data_id, facts.version).start()
         if services.filing is not None:
             services.filing.start()
         QueueWatchThread(services.queue, partial(end_process, self.config, services.log)).start()

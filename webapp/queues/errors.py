@@ -33,6 +33,15 @@ class QueueBusy(QueueError):
     retry_after = RETRY_AFTER
 
 
+class TooManyGroups(QueueError):
+    """A queue, or one caller, has as many groups of consumers as may be (HTTP 429).
+
+    Nothing was changed.
+    """
+
+    retry_after = RETRY_AFTER
+
+
 class StoreUnavailable(QueueError):
     """The store's server cannot be reached, or is not ready: nothing is known (HTTP 503)."""
 

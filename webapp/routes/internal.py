@@ -148,8 +148,8 @@ def task_state(services: Services, query: TaskQuery, who: Caller) -> TaskProgres
         ) or bool(find_answered_job(services, who, query.id_task))
         return TaskProgress(active=False, queued=False, completed=has_ended, textinfo="Waiting...")
     services.tasks.follow(who.name, query.id_task, mine.id)
-    if mine.deliveries == 0:
-        waiting = [frame.id for frame in queued if frame.deliveries == 0]
+    if not mine.is_leased:
+        waiting = [frame.id for frame in queued if not frame.is_leased]
         position = f"In queue: {waiting.index(mine.id) + 1}/{len(waiting)}"
         return TaskProgress(active=False, queued=True, completed=False, textinfo=position)
     return running_state(RunningJob(mine, services.progress.read_progress(mine.id)), query)

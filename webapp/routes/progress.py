@@ -242,7 +242,7 @@ def is_unattended(job: "Frame") -> bool:
 
 def drop_waiting(services: Services, job: "Frame") -> bool:
     """Answer a waiting asynchronous job and take it out of the queue; False for any other."""
-    waits = job.deliveries == 0 and ASYNC_TAG in job.tags
+    waits = not job.is_leased and ASYNC_TAG in job.tags
     return waits and services.sink.answer_waiting(job.id, stopped_answer())
 
 

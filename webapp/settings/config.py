@@ -96,6 +96,7 @@ class Config:
     service_name: str = "easel"
     max_entry_bytes: int = 8 << 10
     max_queue_entries: int = 100_000
+    max_user_entries: int = 20_000
     max_delivery: int = 5  # 0: without end
     queue_url: Secret | None = None  # None: a file in the data directory
     watch: str = "auto"

@@ -204,6 +204,15 @@ FLAGS: tuple[Flag, ...] = (
         SERVER,
         least=1,
     ),
+    Flag(
+        "max-user-entries",
+        "integer",
+        "max_user_entries",
+        "Entries that one caller but the owner may have in a queue of /api/predict; beyond them, "
+        "or with so many unread results, 429. Default: 20000.",
+        SERVER,
+        least=1,
+    ),
     Flag("subpath", "text", "root_path", "Serve below this path, for a reverse proxy.", SERVER),
     Flag(
         "nowebui",

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from generator.data_folders import STATE_FOLDER
 from generator.errors import GeneratorError
 from generator.memory_errors import find_memory_error
+from generator.models.machine_memory import trim_heap
 from generator.reasons import logged_cause
 from generator.request import (
     GenerationRequest,
@@ -60,8 +61,9 @@ class WorkerSettings:
 
     ``warm_up`` is drawn once when there is nothing to do. ``measure`` gives bytes of memory by
     name. ``catch_up`` looks at the models again where those of that version are not known here.
-    ``read_ahead`` brings a checkpoint from the disk near while a job runs. ``joined``: no
-    supervisor started it; ``reason_to_leave`` says why it no longer fits its service.
+    ``read_ahead`` brings a checkpoint from the disk near while a job runs. ``trim`` gives what jobs
+    freed back to the system. ``joined``: no supervisor started it; ``reason_to_leave`` says why it
+    no longer fits its service.
     """
 
     data_dir: Path
@@ -70,6 +72,7 @@ class WorkerSettings:
     measure: Callable[[], Mapping[str, int]] = process_memory
     catch_up: Callable[[str], None] = lambda _: None
     read_ahead: ReadAhead | None = None
+    trim: Callable[[], None] = trim_heap
     models_folder: str = ""
     joined: bool = False
     reason_to_leave: Callable[[], str] = lambda: ""
@@ -106,6 +109,7 @@ class Worker:
         self.warm_up = settings.warm_up
         self.state = "idle"
         self.lease: Lease | None = None
+        self.is_untrimmed = False  # something was drawn since memory was given back
         self.drawn_pictures = DrawnPictures(settings.data_dir / STATE_FOLDER)
         self.shutdown = Shutdown(lambda: bool(self.lease), self.release_running)
         self.pause: Callable[[float], object] = self.shutdown.draining.wait
@@ -187,10 +191,20 @@ class Worker:
         if self.shutdown.draining.is_set():
             return
         lease = self.store.take(self.id, self.engine.loaded_checkpoints, self._take_timeout())
+        if lease is None and self.warm_up is None:
+            self.trim_once()
+            return
+        self.is_untrimmed = True
         if lease is not None:
             self.serve(lease)
-        elif self.warm_up is not None:
+        else:
             self.load_ahead()
+
+    def trim_once(self) -> None:
+        """Give back the memory that jobs freed, unless a next job waits, which would take it."""
+        if self.is_untrimmed:
+            self.is_untrimmed = False
+            self.settings.trim()
 
     def try_until_done(self, act: Callable[[], None], *, once: bool = False) -> None:
         """Do something with the store; where it cannot be used, wait and try again.

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests.wait import Clock, result_of, wait_until
+from webapp.queues import entry_terms
 from webapp.queues.contracts.entries import (
     INPUT,
     REAR,
@@ -19,12 +21,15 @@ from webapp.queues.contracts.entries import (
     EntryQueue,
     EntryQueueClosed,
     EntryQueueFull,
+    EntryShareFull,
     Watch,
     WatchEnded,
     WatchTerms,
+    name_group,
 )
 from webapp.queues.contracts.frame import Answer, Frame
 from webapp.queues.contracts.queue_store import QueueStore
+from webapp.queues.errors import TooManyGroups
 from webapp.queues.worker_id import WorkerId
 
 MAX_ENTRIES, MAX_DELIVERY = 40, 3
@@ -185,6 +190,71 @@ def test_full_queue_and_full_sink_refuse_without_a_side_effect(store: QueueStore
     assert (sink.count(EntryFilter()), entrance.count(EntryFilter())) == (MAX_ENTRIES, 0)
     sink.delete([sink.status().first])
     assert entrance.put(entry("now"))
+
+
+def test_one_owner_fills_neither_the_input_nor_the_sink_for_others(store: QueueStore) -> None:
+    sink, entrance = store.entries.queue(SINK), store.entries.queue(INPUT)
+    for n in range(3):
+        entrance.put(entry(f"i{n}", owner="ann"), 3)
+    with pytest.raises(EntryShareFull) as refused:
+        entrance.put(entry("more", owner="ann"), 3)
+    assert (refused.value.queue, refused.value.count) == (INPUT, 3)
+    assert entrance.put(entry("b", owner="bob"), 3)
+    assert entrance.put(entry("owner's"))
+    for _ in range(2):  # unread results close the input, too
+        done = store.entries.intake.take_entry()
+        assert done is not None
+        store.entries.intake.finish_entry(done.request_id, 200, b"drawn")
+    assert entrance.put(entry("i3", owner="ann"), 3)
+    sink.put(entry("s", owner="ann"), 3)
+    with pytest.raises(EntryShareFull, match=SINK):
+        entrance.put(entry("i4", owner="ann"), 3)
+    assert (sink.count(EntryFilter("ann")), entrance.count(EntryFilter("ann"))) == (3, 2)
+    sink.delete([sink.status("ann").first])
+    assert entrance.put(entry("i4", owner="ann"), 3)
+
+
+def test_dead_letters_no_longer_count_for_their_owner(store: QueueStore) -> None:
+    sink = store.entries.queue(SINK)
+    index = sink.put(entry("a", owner="ann"), 1)
+    for _ in range(MAX_DELIVERY):
+        watch = sink.watch(consumer("w"), MANUAL)
+        watch.confirm([each.index for each in watch.take(0)])
+        sink.reject(consumer("w"), [index], "Failed", "")
+    sink.watch(consumer("w"), MANUAL).take(0)
+    assert store.entries.queue(SINK + REAR).count(EntryFilter("ann")) == 1
+    assert sink.put(entry("b", owner="ann"), 1)
+
+
+@pytest.mark.parametrize("notes", ["watch", "commit"])
+def test_a_group_too_many_is_refused_and_changes_nothing(
+    store: QueueStore, monkeypatch: pytest.MonkeyPatch, notes: str
+) -> None:
+    monkeypatch.setattr(entry_terms, "MAX_GROUPS", 4)
+    monkeypatch.setattr(entry_terms, "MAX_OWN_GROUPS", 2)
+    sink = store.entries.queue(SINK)
+    (index,) = put(sink, "a", owner="ann")
+    sink.watch(ConsumerName("first", "w"), MANUAL)  # waits for the entry: notes of others stay
+
+    def come(group: str, owner: str | None = None) -> None:
+        if notes == "watch":
+            terms = replace(MANUAL, filter=EntryFilter(owner))
+            sink.watch(ConsumerName(name_group(owner, group), "w"), terms)
+        else:
+            sink.commit(name_group(owner, group), [index], owner)
+
+    for group in "aabb":
+        come(group, "ann")
+    with pytest.raises(TooManyGroups, match="You have 2 groups here"):
+        come("c", "ann")
+    come("owners")
+    with pytest.raises(TooManyGroups, match="This queue has 4 groups"):
+        come("more")
+    with pytest.raises(TooManyGroups, match="This queue has 4 groups"):
+        come("a", "bob")
+    come("a", "ann")
+    assert sink.commit("first", [index]) == ([] if notes == "watch" else ["a"])
+    assert sink.count(EntryFilter()) == (1 if notes == "watch" else 0)
 
 
 def test_closed_queue_takes_nothing_and_ends_watches_when_it_is_empty(sink: EntryQueue) -> None:

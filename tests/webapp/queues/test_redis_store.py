@@ -23,10 +23,12 @@ from webapp.queues.contracts.entries import (
     WatchTerms,
 )
 from webapp.queues.contracts.frame import Answer, Frame
+from webapp.queues.contracts.service_notices import ServiceNotice
 from webapp.queues.errors import QueueBusy, QueueFull, StoreUnavailable
 from webapp.queues.redis import entries as entries_module
 from webapp.queues.redis import server as server_module
 from webapp.queues.redis.address import BadAddress, check_address, describe_address
+from webapp.queues.redis.board import NOTICE_KEY
 from webapp.queues.redis.durability import ServerUnfit, check_layout, check_version, find_risks
 from webapp.queues.redis.script import FOLDER, Script, load_scripts
 from webapp.queues.redis.store import RedisStore
@@ -194,6 +196,19 @@ def test_nothing_is_left_of_frames_that_are_gone(make: Make) -> None:
     kept = {"frames", "frame_index", "answer_index", "paces", "paces_learned", "counters"}
     kept |= {"layout", "counter_names", "turns", "turns_version", "rounds", "tagged"}
     assert left == kept
+
+
+@pytest.mark.parametrize("text", ['{"later": 1}', "[]", '{"data_id": "a", "version": "1"}'])
+def test_a_notice_of_a_later_easel_has_no_version_known_here(make: Make, text: str) -> None:
+    store = make()
+    store.server.client.set(NOTICE_KEY, text)
+    assert store.read_notice() == ServiceNotice("", "", 0.0)
+
+
+def test_a_notice_is_forgotten_in_time(make: Make) -> None:
+    store = make(answer_seconds=60)
+    store.publish_notice(ServiceNotice("a", "1", 5.0))
+    assert 0 < store.server.client.ttl(NOTICE_KEY) <= 60
 
 
 def test_nothing_is_left_of_entries_that_are_gone(make: Make) -> None:

@@ -60,6 +60,11 @@ class EntryQuery:
     hold: float = 0.0  # seconds
 
 
+def name_group(owner: str | None, group: str) -> str:
+    """A group's name in the store: groups of different callers are different groups."""
+    return group if owner is None else f"{owner}/{group}"
+
+
 @dataclass(frozen=True, slots=True)
 class ConsumerName:
     """A consumer of a group. Inside a group each entry goes to one; every group gets every one."""
@@ -121,6 +126,14 @@ class EntryQueueFull(Exception):
     """
 
 
+class EntryShareFull(Exception):
+    """An owner has as many entries in a queue as one may (HTTP 429); nothing was stored."""
+
+    def __init__(self, queue: str, count: int) -> None:
+        super().__init__(queue)
+        self.queue, self.count = queue, count
+
+
 class EntryQueueClosed(Exception):
     """The queue was closed by an end of stream (HTTP 409); nothing was stored."""
 
@@ -155,8 +168,11 @@ class Watch(Protocol):
 class EntryQueue(Protocol):
     """One queue of entries; durable before ``put`` returns."""
 
-    def put(self, entry: Entry) -> int:
-        """Store an entry; its index. Raises :class:`EntryQueueFull`, :class:`EntryQueueClosed`."""
+    def put(self, entry: Entry, most_own: int | None = None) -> int:
+        """Store an entry; its index. ``most_own``: how many its owner may have; None: no limit.
+
+        Raises :class:`EntryQueueFull`, :class:`EntryShareFull`, :class:`EntryQueueClosed`.
+        """
         ...
 
     def get(self, query: EntryQuery, timeout: float = 0.0) -> Sequence[Entry]:
@@ -178,12 +194,16 @@ class EntryQueue(Protocol):
     def watch(self, consumer: ConsumerName, terms: WatchTerms) -> Watch:
         """Begin to watch; a session of the same consumer that still runs ends.
 
-        Whatever the consumer had uncommitted is delivered again.
+        Whatever the consumer had uncommitted is delivered again. Raises
+        ``webapp.queues.errors.TooManyGroups`` where its group would be one too many.
         """
         ...
 
     def commit(self, group: str, indexes: Sequence[int], owner: str | None = None) -> Sequence[str]:
-        """The group has consumed these; request ids of those removed since every group has."""
+        """The group has consumed these; request ids of those removed since every group has.
+
+        Raises as :meth:`watch`; then nothing is noted.
+        """
         ...
 
     def reject(

@@ -23,6 +23,7 @@ class Frame:
     work: float = 0.0  # megapixel-steps, 0 for what has none; see cost_model.py
     weight: float = 1.0  # of the owner's plan: greater ones get more GPU seconds
     predicted_seconds: float = 0.0  # GPU seconds, given by the store
+    is_leased: bool = False  # a worker has it; one that died of it may have been there before
 
 
 @dataclass(frozen=True, slots=True)

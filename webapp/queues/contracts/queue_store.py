@@ -8,6 +8,7 @@ from webapp.queues.contracts.heartbeats import Heartbeats
 from webapp.queues.contracts.plugin_states import PluginStates
 from webapp.queues.contracts.progress import ProgressBoard
 from webapp.queues.contracts.queue import Queue
+from webapp.queues.contracts.service_notices import ServiceNotices
 from webapp.queues.contracts.sink import Sink
 from webapp.queues.contracts.stop_requests import StopRequests
 from webapp.queues.contracts.worker_commands import WorkerCommands
@@ -22,6 +23,7 @@ class QueueStore(
     Heartbeats,
     Counters,
     PluginStates,
+    ServiceNotices,
     Protocol,
 ):
     """A whole store, as who opens it has it; others name the parts that they use.

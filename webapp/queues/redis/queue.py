@@ -250,7 +250,8 @@ def pace_field(kind: str, checkpoint: str) -> str:
 
 def frame_of(row: Sequence[Any], body: bytes) -> Frame:
     """A frame from the columns of ``FRAME`` in ``scripts/4_match.lua``."""
-    frame_id, kind, owner, checkpoint, priority, tags, index, put_at, deliveries, *match = row
+    frame_id, kind, owner, checkpoint, priority, tags, index, put_at, *rest = row
+    deliveries, worker, *match = rest
     work, weight, predicted = map(float, match)
     return Frame(
         id=text_of(frame_id),
@@ -266,4 +267,5 @@ def frame_of(row: Sequence[Any], body: bytes) -> Frame:
         work=work,
         weight=weight,
         predicted_seconds=predicted,
+        is_leased=worker not in (None, False),  # in a list from JSON, in one frame from Redis
     )

@@ -10,6 +10,7 @@ from webapp.queues.redis.board import (
     RedisHeartbeats,
     RedisPluginStates,
     RedisProgress,
+    RedisServiceNotices,
     RedisStopRequests,
     RedisWorkerCommands,
 )
@@ -30,6 +31,7 @@ class RedisStore(
     RedisHeartbeats,
     RedisCounters,
     RedisPluginStates,
+    RedisServiceNotices,
 ):
     """All parts of ``webapp.queues.contracts``, for threads and processes of any machines.
 

@@ -20,6 +20,7 @@ from webapp.queues.sqlite.heartbeats import SqliteHeartbeats
 from webapp.queues.sqlite.plugin_states import SqlitePluginStates
 from webapp.queues.sqlite.progress import SqliteProgress
 from webapp.queues.sqlite.queue import SqliteQueue
+from webapp.queues.sqlite.service_notices import SqliteServiceNotices
 from webapp.queues.sqlite.sink import SqliteSink
 from webapp.queues.sqlite.stop_requests import SqliteStopRequests
 from webapp.queues.sqlite.worker_commands import SqliteWorkerCommands
@@ -42,6 +43,7 @@ class SqliteStore(
     SqliteHeartbeats,
     SqliteCounters,
     SqlitePluginStates,
+    SqliteServiceNotices,
 ):
     """All parts of ``webapp.queues.contracts``, for any number of threads and processes.
 
@@ -89,6 +91,7 @@ class SqliteStore(
         self.delete_old_progress(db, expired)
         self.delete_old_heartbeats(db, expired)
         self.delete_old_commands(db, expired)
+        self.delete_old_notice(db, expired)
         delete_settled_accounts(db, self.terms.match, now)
         delete_old_paces(db)
         self.delete_lost_plugin_states(db)

@@ -172,6 +172,12 @@ acts.entry_put = function()
             return 'full:' .. each
         end
     end
+    for _, each in ipairs(is_given(args.most_own) and {queue, queue == INPUT and SINK or nil} or {}) do
+        local own = call('ZCARD', of_queue(each, 'owner:' .. args.entry.owner))
+        if own >= args.most_own then
+            return 'share:' .. own .. ':' .. each
+        end
+    end
     args.entry.put_at = seconds_text(NOW)
     local index = insert_entry(queue, args.entry, payload)
     ring('entries:' .. queue)

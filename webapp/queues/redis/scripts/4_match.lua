@@ -12,7 +12,7 @@ local DEADLY_COUNT = 2 -- deaths of workers after which a frame goes behind all 
 local GROUP = 'easel-workers' -- as deploy/keda names it
 local LAST_ID = '18446744073709551615-18446744073709551615'
 local FRAME = {'id', 'kind', 'owner', 'checkpoint', 'priority', 'tags', 'index', 'put_at',
-               'deliveries', 'work', 'weight', 'predicted_seconds'}
+               'deliveries', 'worker', 'work', 'weight', 'predicted_seconds'}
 local CANDIDATE = {'id', 'index', 'owner', 'priority', 'checkpoint', 'put_at', 'predicted_seconds',
                    'weight'}
 
