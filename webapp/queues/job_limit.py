@@ -2,6 +2,7 @@
 
 import os
 import threading
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,9 +24,16 @@ class JobLimit:
         self.plans, self.folder, self.spare, self.max_bytes = plans, folder, spare, max_bytes
         self.lock = threading.Lock()
 
-    def put(self, queue: Queue, frame: Frame, role: str = "") -> None:
+    def put(
+        self,
+        queue: Queue,
+        frame: Frame,
+        role: str = "",
+        entry_tags: Mapping[str, str] | None = None,
+    ) -> None:
         """Queue a frame with the share of its owner, who has that role.
 
+        ``entry_tags`` as the queue takes them.
         Raises ``TooBusy`` (429), ``QueueFull`` (507), and as the queue.
         """
         size = len(frame.body)
@@ -45,7 +53,7 @@ class JobLimit:
                     f"Your jobs in the queue take more than {self.max_bytes >> 20} MiB; wait for "
                     "one to end, or stop some."
                 )
-            queue.put(frame)
+            queue.put(frame, entry_tags)
 
     def _check_disk(self, size: int) -> None:
         disk = os.statvfs(self.folder)

@@ -226,14 +226,6 @@ class EntryIntake(Protocol):
         """Take entries anew whose frame is gone without an answer; called once, at start."""
         ...
 
-    def add_tags(self, request_id: str, tags: Mapping[str, str]) -> None:
-        """Add tags to an entry where it has none of these names."""
-        ...
-
-    def mark_admitted(self, request_id: str) -> None:
-        """A frame of this id waits in the queue now."""
-        ...
-
     def give_back_entry(self, request_id: str, seconds: float) -> None:
         """It cannot become a frame yet: not before so many seconds, uncounted."""
         ...

@@ -29,8 +29,11 @@ class OwnerDepth:
 class Queue(Protocol):
     """Requests in, leases out; durable before ``put`` returns."""
 
-    def put(self, frame: Frame) -> int:
+    def put(self, frame: Frame, entry_tags: Mapping[str, str] | None = None) -> int:
         """Store a frame and return its index. An id already known is not stored twice.
+
+        With ``entry_tags`` the frame stands for the entry of the input whose request id it has: no
+        other is made of that, and its result has these tags where the entry has none of a name.
 
         Raises ``webapp.queues.errors.QueueFull`` when the disk, or the server's memory, is full,
         ``QueueLost`` when the store's file was removed or replaced (``loss_reason``).

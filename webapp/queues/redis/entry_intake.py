@@ -1,7 +1,7 @@
 """The service's side of the input: entries that become frames."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from webapp.queues.contracts.entries import INPUT, Entry
@@ -21,7 +21,7 @@ class RedisEntryIntake:
     def take_entry(self, passed_over: Sequence[str] = (), timeout: float = 0.0) -> Entry | None:
         """The next entry that no frame was made of; see the contract."""
         until = time.monotonic() + timeout
-        with self.notifier.subscribe(entry_topic(INPUT)) as subscription:
+        with self.notifier.subscribe(entry_topic(INPUT), one_of_many=True) as subscription:
             while True:
                 entry = self._lease_next(passed_over)
                 if entry is not None or not subscription.wait(until):
@@ -47,14 +47,6 @@ class RedisEntryIntake:
         start = 0
         while start != END:
             start = self.server.run("intake_recover", **{"from": start})
-
-    def add_tags(self, request_id: str, tags: Mapping[str, str]) -> None:
-        """Add tags to an entry where it has none of these names."""
-        self._run("intake_add_tags", request_id, tags=dict(tags))
-
-    def mark_admitted(self, request_id: str) -> None:
-        """A frame of this id waits in the queue now."""
-        self._run("intake_admitted", request_id)
 
     def give_back_entry(self, request_id: str, seconds: float) -> None:
         """It cannot become a frame yet: not before so many seconds, uncounted."""

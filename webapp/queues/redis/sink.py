@@ -14,9 +14,9 @@ from webapp.queues.counter_labels import (
     label_key,
 )
 from webapp.queues.errors import AnswerTooLarge, QueueError
-from webapp.queues.redis.queue import RedisQueue, pace_field
+from webapp.queues.redis.queue import RedisQueue, pace_fields
 from webapp.queues.redis.server import PREFIX, text_of
-from webapp.queues.terms import ANY_CHECKPOINT, DONE, MAX_PACES, PURGE_SECONDS
+from webapp.queues.terms import DONE, MAX_PACES, PURGE_SECONDS
 
 MAX_ANSWER_BYTES = 500_000_000  # bytes; a text of Redis has 512 MiB
 
@@ -55,7 +55,7 @@ class RedisSink(RedisQueue):
     def _new_paces(self, frame: Frame, gpu_seconds: float) -> Sequence[tuple[str, float]]:
         """The paces after a job, by their field; two that end at once may forget one of them."""
         known = self.read_paces(frame.kind, frame.checkpoint)
-        names = [pace_field(frame.kind, each) for each in (frame.checkpoint, ANY_CHECKPOINT)]
+        names = pace_fields(frame.kind, frame.checkpoint)
         paces = [update_pace(each, frame.work, gpu_seconds) for each in known]
         return list(dict(zip(names, paces, strict=True)).items())
 

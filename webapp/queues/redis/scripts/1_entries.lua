@@ -1,7 +1,7 @@
 -- Entries: a hash entry:<index> each, and for each queue sorted sets of indexes.
 --   all, order                  by index; by priority, greatest first, then index
 --   owner:<name>, owner-order:<name>, tag:<length>:<tag>:<value>     the same of some
---   held                        until when gets have them
+--   held                        until when gets have them; in memory alone, as held_until of entries
 --   consumed                    a group is done with them and another is not
 --   admit                       of the input: no frame was made of them, in the order of the queue
 local CHUNK = 400 -- entries that one act looks at
@@ -189,6 +189,7 @@ acts.entry_get = function()
     if #members == CHUNK then
         after = tonumber(members[#members]) + (args.newest and -1 or 1)
     end
+    write_to_memory()
     for _, member in ipairs(members) do
         local index = tonumber(member)
         local row = call('HMGET', entry_key(index), 'held_until', 'owner', 'tags')
@@ -211,6 +212,7 @@ acts.entry_get = function()
 end
 
 acts.entry_let_go = function()
+    write_to_memory()
     for _, index in ipairs(args.indexes) do
         if call('HGET', entry_key(index), 'queue') == args.queue then
             call('HSET', entry_key(index), 'held_until', '0')
@@ -240,6 +242,7 @@ end
 
 local function count_held(queue, owner, tags, priority)
     local count = 0
+    write_to_memory()
     call('ZREMRANGEBYSCORE', of_queue(queue, 'held'), '-inf', seconds_text(NOW))
     if not is_given(owner) and not is_given(priority) and next(tags) == nil then
         return call('ZCARD', of_queue(queue, 'held'))
