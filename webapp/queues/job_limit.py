@@ -8,7 +8,7 @@ from pathlib import Path
 
 from filebrowser.errors import TooBusy
 from webapp.queues.contracts.frame import Frame
-from webapp.queues.contracts.queue import Queue
+from webapp.queues.contracts.queue import OwnerDepth, Queue
 from webapp.queues.errors import QueueFull
 from webapp.queues.plans import Plans
 
@@ -41,8 +41,8 @@ class JobLimit:
             self._check_disk(size)
         most = self.plans.most_jobs_of(frame.owner, role)
         frame = replace(frame, weight=self.plans.share_of(frame.owner, role))
-        with self.lock:  # or many at once would all find room
-            depth = queue.owner_depth(frame.owner, frame.kind)
+
+        def check(depth: OwnerDepth) -> None:
             if depth.frames >= most:
                 raise TooBusy(
                     f"{most} jobs of yours of the kind {frame.kind!r} wait or run "
@@ -53,7 +53,9 @@ class JobLimit:
                     f"Your jobs in the queue take more than {self.max_bytes >> 20} MiB; wait for "
                     "one to end, or stop some."
                 )
-            queue.put(frame, entry_tags)
+
+        with self.lock:  # or many at once would all find room
+            queue.put(frame, entry_tags, check)
 
     def _check_disk(self, size: int) -> None:
         disk = os.statvfs(self.folder)

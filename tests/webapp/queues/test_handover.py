@@ -15,6 +15,7 @@ from webapp.queues.contracts.entries import INPUT, SINK, Entry, EntryQuery
 from webapp.queues.contracts.frame import Answer, Frame, Lease
 from webapp.queues.contracts.heartbeats import WorkerState
 from webapp.queues.contracts.queue_store import QueueStore
+from webapp.queues.errors import StoreUnavailable
 from webapp.queues.redis import queue as redis_queue
 from webapp.queues.redis.store import RedisStore
 from webapp.queues.worker_id import WorkerId
@@ -247,3 +248,73 @@ def test_what_may_be_forgotten_waits_for_no_disk(make: MakeRedis) -> None:
 
 def log_size(store: RedisStore) -> int:
     return int(store.server.client.info("persistence")["aof_current_size"])
+
+
+# -- entries, to a reader of the same process -----------------------------------------------------
+
+
+def start_reading(pool: ThreadPoolExecutor, store: QueueStore, *passed_over: str) -> Any:
+    """Waits for an entry in a thread."""
+    reading = pool.submit(store.entries.intake.take_entry, passed_over, TIMEOUT)
+    if isinstance(store, RedisStore):
+        intake = store.entries.intake
+        wait_until(lambda: intake._waiting)
+    return reading
+
+
+def test_an_entry_is_handed_to_a_reader_that_waits_and_to_no_other(make: Make) -> None:
+    store, other = make(), make()
+    entrance = store.entries.queue(INPUT)
+    with ThreadPoolExecutor(1) as pool:
+        reading = start_reading(pool, store)
+        index = entrance.put(Entry("r", b"data", {"mine": "1"}, path="x", owner="ann"))
+        entry = result_of(reading)
+    assert entry is not None
+    assert (entry.index, entry.data, entry.path, entry.owner) == (index, b"data", "x", "ann")
+    assert dict(entry.tags) == {"mine": "1", "requestId": "r"}
+    assert entry.put_at > 0
+    assert other.entries.intake.take_entry() is None
+    assert entrance.get(EntryQuery()) != []
+    store.entries.intake.give_back_entry("r", 0.0)
+    assert other.entries.intake.take_entry() is not None
+
+
+@on_redis
+def test_an_entry_behind_others_is_read_in_its_turn(make: MakeRedis) -> None:
+    store, other = make(), make()
+    with ThreadPoolExecutor(1) as pool:
+        reading = start_reading(pool, store, "busy")
+        other.entries.queue(INPUT).put(Entry("first", b"", owner="busy"))
+        store.entries.queue(INPUT).put(Entry("second", b"", owner="ann"))
+        entry = result_of(reading)
+    assert entry is not None
+    assert entry.request_id == "second"
+    again = store.entries.intake.take_entry()
+    assert again is not None
+    assert again.request_id == "first"
+
+
+@on_redis
+def test_an_entry_whose_put_was_not_answered_is_read_at_once(
+    make: MakeRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = make()
+    run = store.server.run
+
+    def lose_reply(act: str, *words: Any, **arguments: Any) -> Any:
+        reply = run(act, *words, **arguments)
+        if act == "entry_put":
+            raise StoreUnavailable("away")
+        return reply
+
+    with ThreadPoolExecutor(1) as pool:
+        reading = start_reading(pool, store)
+        monkeypatch.setattr(store.server, "run", lose_reply)
+        with pytest.raises(StoreUnavailable):
+            store.entries.queue(INPUT).put(Entry("r", b""))
+        monkeypatch.setattr(store.server, "run", run)
+        entry = store.entries.intake.take_entry()
+        assert entry is not None
+        assert entry.request_id == "r"
+        store.entries.queue(INPUT).put(Entry("s", b""))
+        assert result_of(reading).request_id == "s"

@@ -94,7 +94,7 @@ def test_no_job_is_lost_or_doubled_while_workers_and_the_server_are_killed(
 
 
 def test_jobs_that_are_handed_to_idle_workers_outlive_kill_9(server: QueueServer) -> None:
-    """Of the worker that waits for the next one, and of the server that has just handed one over."""
+    """Of the worker that is handed the next one, and of the server that has just done it."""
     store = RedisStore(server.address, lease_seconds=LEASE_SECONDS)
     workers = [start_worker(server) for _ in range(3)]
     try:

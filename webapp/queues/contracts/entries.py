@@ -8,7 +8,7 @@ the frame.
 Every operation takes an ``owner``: the name whose entries it sees and changes; None for all.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -159,8 +159,16 @@ class EntryQueue(Protocol):
         """Store an entry; its index. Raises :class:`EntryQueueFull`, :class:`EntryQueueClosed`."""
         ...
 
-    def get(self, query: EntryQuery, timeout: float = 0.0) -> Sequence[Entry]:
-        """Entries in order of their indexes; waits ``timeout`` seconds for the first."""
+    def get(
+        self,
+        query: EntryQuery,
+        timeout: float = 0.0,
+        may_wait: Callable[[], bool] = lambda: True,
+    ) -> Sequence[Entry]:
+        """Entries in order of their indexes; waits ``timeout`` seconds for the first.
+
+        ``may_wait`` is asked where there is none now; if it says no, none is the answer.
+        """
         ...
 
     def let_go(self, indexes: Sequence[int]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 from webapp.queues.contracts.frame import Frame, Lease
-from webapp.queues.contracts.queue import OwnerDepth, QueueDepth
+from webapp.queues.contracts.queue import OwnerCheck, OwnerDepth, QueueDepth
 from webapp.queues.cost_model import predict_seconds
 from webapp.queues.errors import QueueUnwritable
 from webapp.queues.lease_expiry import LeaseExpiry
@@ -67,7 +67,12 @@ class RedisQueue(RedisPart):
             server, notifier.log, f"{CHANNEL}:{uuid4().hex}", IDLE_POLL_SECONDS
         )
 
-    def put(self, frame: Frame, entry_tags: Mapping[str, str] | None = None) -> int:
+    def put(
+        self,
+        frame: Frame,
+        entry_tags: Mapping[str, str] | None = None,
+        check: OwnerCheck | None = None,
+    ) -> int:
         """Store a frame; see the contract. Raises ``QueueFull``, ``StoreUnavailable``.
 
         Where nothing waits but a worker, that one gets the frame in the same act, by the same rule.
@@ -83,8 +88,12 @@ class RedisQueue(RedisPart):
             "weight": frame.weight,
         }
         names = pace_fields(frame.kind, frame.checkpoint)
-        *paces, backlog = self.run("survey", frame=facts, paces=names, limit=MAX_IDLE)
-        facts["predicted_seconds"] = predicted = seconds_of(frame.work, *map(pace_of, paces))
+        own, of_kind, backlog, *held = self.run("survey", frame=facts, paces=names, limit=MAX_IDLE)
+        if check is not None:
+            check(owner_depth_of(held))
+        facts["predicted_seconds"] = predicted = seconds_of(
+            frame.work, pace_of(own), pace_of(of_kind)
+        )
         offer = self._offer(backlog_of(json_of(backlog)), predicted) if backlog else None
         words = {"frame": facts, "offer": offer, "entry_tags": entry_tags and dict(entry_tags)}
         return int(self.run("put", frame.body, **words))
@@ -95,7 +104,9 @@ class RedisQueue(RedisPart):
         worker = choose_idle(backlog, candidate.checkpoint)
         backlog = replace(backlog, candidates=[replace(candidate, predicted=predicted)])
         match = self._match(backlog, tuple(worker.loaded))
-        return match and {
+        if match is None:
+            return None
+        return {
             "token": worker.token,
             "version": backlog.version,
             "accounts": account_rows(match),
@@ -295,11 +306,13 @@ class RedisQueue(RedisPart):
         with self.server.explain_errors():
             key = f"{PREFIX}held:{owner}"
             held = self.server.client.hmget(key, [f"n:{kind}", "bytes"])
-        return OwnerDepth(int(held[0] or 0), int(held[1] or 0))
+        return owner_depth_of(held)
 
     def predict_seconds(self, kind: str, checkpoint: str, work: float) -> float:
         """GPU seconds that such a job will take, by jobs that have ended."""
-        return seconds_of(work, *self.read_paces(kind, checkpoint))
+        with self.server.explain_errors():
+            paces: Any = self.server.client.hmget(f"{PREFIX}paces", pace_fields(kind, checkpoint))
+        return seconds_of(work, *map(pace_of, paces))
 
     def accounts(self) -> Mapping[AccountKey, Account]:
         """Every account; see the contract."""
@@ -314,15 +327,15 @@ class RedisQueue(RedisPart):
             for owner, text in known.items()
         }
 
-    def read_paces(self, kind: str, checkpoint: str) -> tuple[float | None, float | None]:
-        """Seconds a megapixel-step: with a checkpoint, and with any."""
-        with self.server.explain_errors():
-            own, of_kind = self.server.client.hmget(f"{PREFIX}paces", pace_fields(kind, checkpoint))
-        return pace_of(own), pace_of(of_kind)
-
     def loss_reason(self) -> str:
         """Never: a new process asks the same server, whatever has become of it."""
         return ""
+
+
+def owner_depth_of(held: Sequence[Any]) -> OwnerDepth:
+    """What an owner has, from two fields of the hash ``held:<owner>``."""
+    frames, body_bytes = held
+    return OwnerDepth(int(frames or 0), int(body_bytes or 0))
 
 
 def pace_fields(kind: str, checkpoint: str) -> list[str]:

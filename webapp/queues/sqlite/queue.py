@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from webapp.queues.contracts.entries import SINK
 from webapp.queues.contracts.frame import Frame, Lease
-from webapp.queues.contracts.queue import OwnerDepth, QueueDepth
+from webapp.queues.contracts.queue import OwnerCheck, OwnerDepth, QueueDepth
 from webapp.queues.entry_terms import entry_topic
 from webapp.queues.errors import QueueFull, QueueLost
 from webapp.queues.lease_expiry import LeaseExpiry
@@ -52,10 +52,17 @@ class SqliteQueue(FramePart):
         self.terms = terms
         self._lease_expiry = LeaseExpiry(terms.seconds)
 
-    def put(self, frame: Frame, entry_tags: Mapping[str, str] | None = None) -> int:
+    def put(
+        self,
+        frame: Frame,
+        entry_tags: Mapping[str, str] | None = None,
+        check: OwnerCheck | None = None,
+    ) -> int:
         """Store a frame; see the contract. Raises ``QueueFull``, ``QueueLost``."""
         if why := self.loss_reason():
             raise QueueLost(f"{why} The request was not stored; send it again in a moment.")
+        if check is not None:
+            check(self.owner_depth(frame.owner, frame.kind))
         with self.database.write_transaction() as db:
             if entry_tags is not None:
                 admit_entry(db, frame.id, entry_tags)

@@ -159,6 +159,18 @@ local function read_entry(index, with_data)
     return row
 end
 
+-- Who reads an entry, and how often it was tried, is in memory alone: after a restart of the server
+-- it is read anew, and its frame is the same. How often by now.
+local function begin_reading(index)
+    write_to_memory()
+    local attempts = call('HINCRBY', entry_key(index), 'attempts', 1)
+    call('HSET', entry_key(index), 'leased_until', seconds_text(NOW + args.reading))
+    write_to_log()
+    return attempts
+end
+
+-- The index of the new entry. Where a reader of the input waits with the caller, and no other entry
+-- goes first, it is read at once: the row of the entry instead.
 acts.entry_put = function()
     local queue = args.queue
     if NOW > args.deadline then
@@ -175,6 +187,13 @@ acts.entry_put = function()
     args.entry.put_at = seconds_text(NOW)
     local index = insert_entry(queue, args.entry, payload)
     ring('entries:' .. queue)
+    if queue ~= INPUT then
+        return index
+    elseif is_given(args.reading) and call('ZCARD', of_queue(INPUT, 'admit')) == 1 then
+        begin_reading(index)
+        return read_entry(index, false)
+    end
+    ring('readers')
     return index
 end
 

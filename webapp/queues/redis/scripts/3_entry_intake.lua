@@ -1,7 +1,6 @@
 -- The service's side of the input: entries that become frames.
 
--- {rank to look from next or -1, row or nothing}. Who reads an entry, and how often it was tried, is
--- in memory alone: after a restart of the server it is read anew, and its frame is the same.
+-- {rank to look from next or -1, row or nothing}
 acts.intake_take = function()
     local passed_over = {}
     for _, owner in ipairs(args.passed_over) do
@@ -12,11 +11,8 @@ acts.intake_take = function()
         local index = tonumber(member)
         local row = call('HMGET', entry_key(index), 'leased_until', 'owner', 'request_id')
         if tonumber(row[1]) <= NOW and not passed_over[row[2]] then
-            write_to_memory()
-            local attempts = call('HINCRBY', entry_key(index), 'attempts', 1)
-            call('HSET', entry_key(index), 'leased_until', seconds_text(NOW + args.lease))
+            local attempts = begin_reading(index)
             if args.max_attempts > 0 and attempts > args.max_attempts then
-                write_to_log()
                 copy_to_rear(row[3], args.why)
                 deliver_result(row[3], 500, args.failure)
                 return {0} -- look again: the ranks are others now

@@ -81,7 +81,8 @@ local function wake_worker()
     end
 end
 
--- What a put has to know: paces; where nothing waits and workers do, what the match rule asks.
+-- What a put has to know: paces; where nothing waits and workers do, what the match rule asks, else
+-- nothing; what the owner has in the queue.
 acts.survey = function()
     local idle = {}
     if call('ZCARD', P .. 'waiting') == 0 and has_expired() == 0 then
@@ -91,13 +92,14 @@ acts.survey = function()
         end
     end
     local paces = call('HMGET', P .. 'paces', unpack(args.paces))
+    local held = call('HMGET', P .. 'held:' .. args.frame.owner, 'n:' .. args.frame.kind, 'bytes')
     if #idle == 0 then
-        return {paces[1], paces[2], ''}
+        return {paces[1], paces[2], '', held[1], held[2]}
     end
     local candidate = {args.frame.id, call('GET', P .. 'frame_index') or '0', args.frame.owner,
                        args.frame.priority, args.frame.checkpoint, seconds_text(NOW), '1',
                        as_text(args.frame.weight), 0}
-    return {paces[1], paces[2], backlog_text({candidate}, nil, 0, idle)}
+    return {paces[1], paces[2], backlog_text({candidate}, nil, 0, idle), held[1], held[2]}
 end
 
 -- Gives a frame that waits no more to a worker, as the match rule has chosen.
@@ -415,6 +417,19 @@ acts.depth = function()
             oldest and call('HGET', frame_key(oldest), 'put_at') or ''}
 end
 
+-- The geometric mean of the jobs of a kind, the last one with its share: see cost_model.py.
+local function learn_paces(fields)
+    if fields[1] == fields[2] then
+        fields[2] = nil
+    end
+    for _, field in ipairs(fields) do
+        local known = tonumber(call('HGET', P .. 'paces', field) or '0')
+        local pace = known > 0 and known * (args.pace / known) ^ args.smoothing or args.pace
+        call('HSET', P .. 'paces', field, as_text(pace))
+        call('ZADD', P .. 'paces_learned', seconds_text(NOW), field)
+    end
+end
+
 acts.answer = function()
     local id = args.id
     if not holds(id, args.token) then
@@ -428,10 +443,7 @@ acts.answer = function()
     end
     credit(row[1], row[2], tonumber(row[3]) - args.gpu_seconds)
     if call('EXISTS', P .. 'stop:' .. id) == 0 then
-        for _, each in ipairs(args.paces) do
-            call('HSET', P .. 'paces', each[1], as_text(each[2]))
-            call('ZADD', P .. 'paces_learned', seconds_text(NOW), each[1])
-        end
+        learn_paces(args.paces)
     end
     store_answer(id, args.status, args.content_type, payload)
     return 1
