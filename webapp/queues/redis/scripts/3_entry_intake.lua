@@ -58,8 +58,8 @@ end
 acts.intake_give_back = function()
     local index = find_request(args.request_id)
     if index then
-        write_to_memory()
         call('HSET', entry_key(index), 'leased_until', seconds_text(NOW + args.seconds))
+        write_to_memory() -- as those that it is one of
         call('HINCRBY', entry_key(index), 'attempts', -1)
     end
 end

@@ -7,8 +7,6 @@
 --   heads, class:<priority>     groups by the index of their oldest frame
 --   classes                     priorities
 --   turns:<priority>, rounds    hashes: owner -> deficit, round, age_override_at; priority -> round
---   offers                      sorted set of ids: frames that were handed to idle workers, by until
---                               when they must have been taken
 --   turns_version               grows by one with each claim, and with each correction of an account
 local DEADLY_COUNT = 2 -- deaths of workers after which a frame goes behind all others
 local GROUP = 'easel-workers' -- as deploy/keda names it

@@ -6,7 +6,8 @@
 --   idle, idle_workers              sorted set: what wakes a worker, the token of its next lease, by
 --                                   until when it waits; hash: token -> JSON of the worker, what it
 --                                   has in memory, its channel. In memory alone, as offer:<token>,
---                                   the frame that the worker was handed
+--                                   the frame that the worker was handed, and offers, such frames
+--                                   by until when it must come; after a restart their leases end
 local MAX_TAGGED = 1000 -- answers that are found by one tag and value
 local MAX_TAG_VALUE = 200 -- bytes
 
@@ -133,8 +134,8 @@ local function offer_frame(id, offer)
     local known = cjson.decode(call('HGET', P .. 'idle_workers', offer.token))
     lease_frame(id, {worker = known.worker, token = offer.token, accounts = offer.accounts})
     call('HSET', frame_key(id), 'offered', '1')
-    call('ZADD', P .. 'offers', seconds_text(NOW + offer.seconds), id)
     write_to_memory()
+    call('ZADD', P .. 'offers', seconds_text(NOW + offer.seconds), id)
     forget_idle(offer.token)
     call('SET', P .. 'offer:' .. offer.token, id, 'PX', math.ceil(offer.seconds * 2000))
     write_to_log()
