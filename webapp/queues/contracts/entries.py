@@ -163,11 +163,11 @@ class EntryQueue(Protocol):
         self,
         query: EntryQuery,
         timeout: float = 0.0,
-        may_wait: Callable[[], bool] = lambda: True,
+        on_wait: Callable[[], None] = lambda: None,
     ) -> Sequence[Entry]:
         """Entries in order of their indexes; waits ``timeout`` seconds for the first.
 
-        ``may_wait`` is asked where there is none now; if it says no, none is the answer.
+        ``on_wait`` is called before it waits, where there is none now; what it raises is raised.
         """
         ...
 

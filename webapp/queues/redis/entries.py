@@ -139,19 +139,20 @@ class RedisEntryQueue:
         self,
         query: EntryQuery,
         timeout: float = 0.0,
-        may_wait: Callable[[], bool] = lambda: True,
+        on_wait: Callable[[], None] = lambda: None,
     ) -> Sequence[Entry]:
         """Entries in order of their indexes; see the contract."""
         until, rescan_at, rest = time.monotonic() + timeout, 0.0, query
-        has_asked = timeout <= 0
         with self.notifier.subscribe(entry_topic(self.name)) as subscription:
             while True:
                 if time.monotonic() >= rescan_at:  # what was held may have been let go
                     rescan_at, rest = time.monotonic() + RESCAN_SECONDS, query
                 newest, entries = self._read(rest)
-                if entries or not (has_asked or may_wait()) or not subscription.wait(until):
+                if entries or timeout <= 0:
                     return entries
-                has_asked = True
+                on_wait()
+                if not subscription.wait(until):
+                    return entries
                 if query.index != NEWEST:  # the others do not fit: they are not read at each put
                     rest = replace(query, index=max(query.index, newest + 1))
 

@@ -103,11 +103,10 @@ class SqliteEntryQueue:
         self,
         query: EntryQuery,
         timeout: float = 0.0,
-        may_wait: Callable[[], bool] = lambda: True,
+        on_wait: Callable[[], None] = lambda: None,
     ) -> Sequence[Entry]:
         """Entries in order of their indexes; see the contract."""
         until, rescan_at, rest = time.monotonic() + timeout, 0.0, query
-        has_asked = timeout <= 0
         with self.notifier.subscribe(entry_topic(self.name)) as subscription:
             while True:
                 if time.monotonic() >= rescan_at:  # what was held may have been let go
@@ -117,9 +116,11 @@ class SqliteEntryQueue:
                     entries = self._read(db, rest)
                 if entries and query.hold:
                     entries = self._hold(rest)
-                if entries or not (has_asked or may_wait()) or not subscription.wait(until):
+                if entries or timeout <= 0:
                     return entries
-                has_asked = True
+                on_wait()
+                if not subscription.wait(until):
+                    return entries
                 if query.index != NEWEST:  # the others do not fit: they are not read at each put
                     rest = replace(query, index=max(query.index, newest + 1))
 

@@ -104,25 +104,23 @@ def wait_for_entries(
 ) -> Sequence[Entry]:
     """Entries as soon as there are some. Raises ``CallerLeft`` where nobody would read them."""
     left = min(max(seconds - EARLY_SECONDS, 0.0), MAX_WAIT_SECONDS)
-    waits, goes_on = False, True
+    waits = False
     with ExitStack() as place:
 
-        def may_wait() -> bool:
-            nonlocal waits, goes_on
+        def on_wait() -> None:
+            nonlocal waits
             if not waits:
                 place.enter_context(services.waiting_limit.hold(caller()))
                 mark_waiting()
                 waits = True
-            goes_on = not is_draining(services.worker_commands)
-            return goes_on
 
         while True:
-            entries = queue.get(query, min(left, CHECK_SECONDS), may_wait)
+            entries = queue.get(query, min(left, CHECK_SECONDS), on_wait)
             if waits and has_caller_left(request.environ):
                 queue.let_go([entry.index for entry in entries])
                 raise CallerLeft
             left -= CHECK_SECONDS
-            if entries or left <= 0 or not goes_on:
+            if entries or left <= 0 or is_draining(services.worker_commands):
                 return entries
 
 
