@@ -2,12 +2,13 @@
 
 import os
 import threading
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from filebrowser.errors import TooBusy
 from webapp.queues.contracts.frame import Frame
-from webapp.queues.contracts.queue import Queue
+from webapp.queues.contracts.queue import OwnerDepth, Queue
 from webapp.queues.errors import QueueFull
 from webapp.queues.plans import Plans
 
@@ -23,9 +24,16 @@ class JobLimit:
         self.plans, self.folder, self.spare, self.max_bytes = plans, folder, spare, max_bytes
         self.lock = threading.Lock()
 
-    def put(self, queue: Queue, frame: Frame, role: str = "") -> None:
+    def put(
+        self,
+        queue: Queue,
+        frame: Frame,
+        role: str = "",
+        entry_tags: Mapping[str, str] | None = None,
+    ) -> None:
         """Queue a frame with the share of its owner, who has that role.
 
+        ``entry_tags`` as the queue takes them.
         Raises ``TooBusy`` (429), ``QueueFull`` (507), and as the queue.
         """
         size = len(frame.body)
@@ -33,8 +41,8 @@ class JobLimit:
             self._check_disk(size)
         most = self.plans.most_jobs_of(frame.owner, role)
         frame = replace(frame, weight=self.plans.share_of(frame.owner, role))
-        with self.lock:  # or many at once would all find room
-            depth = queue.owner_depth(frame.owner, frame.kind)
+
+        def check(depth: OwnerDepth) -> None:
             if depth.frames >= most:
                 raise TooBusy(
                     f"{most} jobs of yours of the kind {frame.kind!r} wait or run "
@@ -45,7 +53,9 @@ class JobLimit:
                     f"Your jobs in the queue take more than {self.max_bytes >> 20} MiB; wait for "
                     "one to end, or stop some."
                 )
-            queue.put(frame)
+
+        with self.lock:  # or many at once would all find room
+            queue.put(frame, entry_tags, check)
 
     def _check_disk(self, size: int) -> None:
         disk = os.statvfs(self.folder)

@@ -432,16 +432,19 @@ def test_consumer_that_shuts_down_gets_no_more(sink: EntryQueue) -> None:
     assert names(sink.watch(consumer("other"), WatchTerms(window=9)).take(0)) == "abc"
 
 
-def test_entries_taken_into_the_queue_once_and_answered_into_the_sink(store: QueueStore) -> None:
+def test_entries_taken_into_the_queue_once_and_answered_into_the_sink(
+    store: QueueStore, clock: Clock
+) -> None:
     entrance, intake = store.entries.queue(INPUT), store.entries.intake
     entrance.put(entry("r", path="sdapi/v1/txt2img", tags={"mine": "1"}, owner="ann", scope="user"))
     taken = intake.take_entry()
     assert taken is not None
     assert (taken.path, taken.owner, taken.scope) == ("sdapi/v1/txt2img", "ann", "user")
     assert intake.take_entry() is None
-    intake.add_tags("r", {"task_id": "t", "mine": "2"})
-    store.put(Frame("r", "generate", b"", tags={"requestId": "r"}))
-    intake.mark_admitted("r")
+    frame = Frame("r", "generate", b"", tags={"requestId": "r"})
+    store.put(frame, {"task_id": "t", "mine": "2"})
+    clock.skip(600)
+    assert intake.take_entry() is None  # the frame stands for it
     lease = store.take(WorkerId("cpu"), (), 0)
     assert lease is not None
     assert store.answer(lease, Answer(422, b"no"), 1.0)
@@ -481,8 +484,7 @@ def test_entry_whose_reader_dies_is_taken_again_and_at_last_a_dead_letter(
 def test_frame_that_kills_its_workers_is_a_dead_letter_and_a_failure(store: QueueStore) -> None:
     store.entries.queue(INPUT).put(entry("r"))
     store.entries.intake.take_entry()
-    store.put(Frame("r", "generate", b""))
-    store.entries.intake.mark_admitted("r")
+    store.put(Frame("r", "generate", b""), {})
     for n in range(MAX_DELIVERY):
         assert store.take(WorkerId(f"w{n}"), (), 0) is not None
         store.release_worker(WorkerId(f"w{n}"), "was killed by SIGSEGV")
@@ -523,8 +525,8 @@ def test_recovery_takes_what_has_no_frame(store: QueueStore) -> None:
     for name in "abc":
         store.entries.intake.take_entry()
         if name != "c":
-            store.entries.intake.mark_admitted(name)
-    store.put(Frame("a", "generate", b""))
+            store.put(Frame(name, "generate", b""), {})
+    assert store.cancel("b")
     store.entries.intake.recover()
     taken = [store.entries.intake.take_entry() for _ in range(3)]
     assert [each and each.request_id for each in taken] == ["b", "c", None]

@@ -21,7 +21,7 @@ from webapp.queues.contracts.queue import OwnerDepth
 from webapp.queues.contracts.queue_store import QueueStore
 from webapp.queues.contracts.service_notices import ServiceNotice
 from webapp.queues.contracts.worker_commands import WorkerCommand
-from webapp.queues.redis import notifier as redis_notifier
+from webapp.queues.redis import queue as redis_queue
 from webapp.queues.worker_id import WorkerId
 
 Make = Callable[..., QueueStore]
@@ -141,12 +141,12 @@ def test_waiting_in_vain_ends(store: QueueStore) -> None:
 def test_a_waiting_worker_wakes_for_a_frame(
     store: QueueStore, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (notifier, redis_notifier):  # the bell wakes it, or nobody
-        monkeypatch.setattr(module, "POLL_SECONDS", TIMEOUT)
+    monkeypatch.setattr(notifier, "POLL_SECONDS", TIMEOUT)  # the bell wakes it, or nobody
+    monkeypatch.setattr(redis_queue, "IDLE_POLL_SECONDS", TIMEOUT)
     other = make()
     with ThreadPoolExecutor(1) as pool:
         taking = pool.submit(other.take, WorkerId("cpu"), [], TIMEOUT)
-        wait_until(lambda: other.notifier.subscribers)
+        wait_until(lambda: getattr(other, "work_notifier", other.notifier).subscribers)
         store.put(frame("a"))
         lease = result_of(taking)
     assert lease is not None

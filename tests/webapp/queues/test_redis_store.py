@@ -296,7 +296,7 @@ def test_what_lies_behind_many_others_is_found(make: Make, monkeypatch: pytest.M
     taken = store.entries.intake.take_entry(("ann",))
     assert taken is not None
     assert taken.request_id == "r8"
-    store.entries.intake.mark_admitted("r8")
+    store.put(frame("r8"), {})
     store.cancel("r8")
     store.entries.intake.recover()
     again = store.entries.intake.take_entry(("ann",))

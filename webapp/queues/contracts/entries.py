@@ -8,7 +8,7 @@ the frame.
 Every operation takes an ``owner``: the name whose entries it sees and changes; None for all.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -175,8 +175,16 @@ class EntryQueue(Protocol):
         """
         ...
 
-    def get(self, query: EntryQuery, timeout: float = 0.0) -> Sequence[Entry]:
-        """Entries in order of their indexes; waits ``timeout`` seconds for the first."""
+    def get(
+        self,
+        query: EntryQuery,
+        timeout: float = 0.0,
+        on_wait: Callable[[], None] = lambda: None,
+    ) -> Sequence[Entry]:
+        """Entries in order of their indexes; waits ``timeout`` seconds for the first.
+
+        ``on_wait`` is called before it waits, where there is none now; what it raises is raised.
+        """
         ...
 
     def let_go(self, indexes: Sequence[int]) -> None:
@@ -244,14 +252,6 @@ class EntryIntake(Protocol):
 
     def recover(self) -> None:
         """Take entries anew whose frame is gone without an answer; called once, at start."""
-        ...
-
-    def add_tags(self, request_id: str, tags: Mapping[str, str]) -> None:
-        """Add tags to an entry where it has none of these names."""
-        ...
-
-    def mark_admitted(self, request_id: str) -> None:
-        """A frame of this id waits in the queue now."""
         ...
 
     def give_back_entry(self, request_id: str, seconds: float) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
@@ -33,6 +33,7 @@ from webapp.queues.entry_terms import (
     MAX_GET_BYTES,
     NEWEST,
     PATIENCE_SECONDS,
+    READING_SECONDS,
     RESCAN_SECONDS,
     SHUTDOWN_CODE,
     EntryTerms,
@@ -64,7 +65,7 @@ class RedisEntryQueues:
 
     def queue(self, name: str) -> "RedisEntryQueue":
         """A queue by name."""
-        return RedisEntryQueue(name, self.server, self.notifier, self.terms)
+        return RedisEntryQueue(name, self.server, self.notifier, self.terms, self.intake)
 
 
 LATE = (
@@ -79,9 +80,15 @@ class RedisEntryQueue:
     """See the contract of ``EntryQueue``."""
 
     def __init__(
-        self, name: str, server: RedisServer, notifier: RedisNotifier, terms: EntryTerms
+        self,
+        name: str,
+        server: RedisServer,
+        notifier: RedisNotifier,
+        terms: EntryTerms,
+        intake: RedisEntryIntake,
     ) -> None:
         self.name, self.server, self.notifier, self.terms = name, server, notifier, terms
+        self.intake = intake
 
     def run(self, act: str, payload: bytes = b"", /, **arguments: Any) -> Any:
         """Run an act on this queue."""
@@ -109,16 +116,23 @@ class RedisEntryQueue:
             "tags": json.dumps({**entry.tags, REQUEST_ID_TAG: entry.request_id}),
             "message": entry.message,
         }
-        reply = self.run(
-            "entry_put",
-            entry.data,
-            entry=facts,
-            max_entries=self.terms.max_entries,
-            most_own=most_own,
-            # A server that stood still before it told its time leaves so much less.
-            deadline=self.server.now() + PATIENCE_SECONDS - (time.monotonic() - began),
-        )
+        with self.intake.offer_reader(entry.request_id) as has_reader:
+            reply = self.run(
+                "entry_put",
+                entry.data,
+                entry=facts,
+                max_entries=self.terms.max_entries,
+                most_own=most_own,
+                # A server that stood still before it told its time leaves so much less.
+                deadline=self.server.now_at_least() + PATIENCE_SECONDS - (time.monotonic() - began),
+                reading=READING_SECONDS if has_reader else None,
+            )
+        if isinstance(reply, list):
+            entry = replace(entry_of(reply), data=entry.data)
+            self.intake.hand_over(entry)
+            return entry.index
         if reply == b"late":
+            self.server.forget_clock()
             raise QueueBusy(LATE)
         if reply == b"closed":
             raise EntryQueueClosed
@@ -129,7 +143,12 @@ class RedisEntryQueue:
             raise EntryShareFull(queue, int(count))
         return int(reply)
 
-    def get(self, query: EntryQuery, timeout: float = 0.0) -> Sequence[Entry]:
+    def get(
+        self,
+        query: EntryQuery,
+        timeout: float = 0.0,
+        on_wait: Callable[[], None] = lambda: None,
+    ) -> Sequence[Entry]:
         """Entries in order of their indexes; see the contract."""
         until, rescan_at, rest = time.monotonic() + timeout, 0.0, query
         with self.notifier.subscribe(entry_topic(self.name)) as subscription:
@@ -137,7 +156,10 @@ class RedisEntryQueue:
                 if time.monotonic() >= rescan_at:  # what was held may have been let go
                     rescan_at, rest = time.monotonic() + RESCAN_SECONDS, query
                 newest, entries = self._read(rest)
-                if entries or not subscription.wait(until):
+                if entries or timeout <= 0:
+                    return entries
+                on_wait()
+                if not subscription.wait(until):
                     return entries
                 if query.index != NEWEST:  # the others do not fit: they are not read at each put
                     rest = replace(query, index=max(query.index, newest + 1))

@@ -1,5 +1,6 @@
 """What the match rule is told of a store in Redis, and what it answers."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,9 +12,24 @@ MAX_CANDIDATES = 1000
 """Groups of owner, priority and checkpoint that a take looks at: those with the oldest frames."""
 
 
+MAX_IDLE = 100
+"""Idle workers among which a put chooses."""
+
+
+@dataclass(frozen=True, slots=True)
+class IdleWorker:
+    """A worker that waits: the token of its next lease, the checkpoints in its memory."""
+
+    token: str
+    loaded: frozenset[str]
+
+
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """The frames that wait, as of one moment: ids and candidates by index, and the accounts."""
+    """The frames that wait, as of one moment: ids and candidates by index, and the accounts.
+
+    ``idle``: who waits, the one that said so last first; only where a put asks.
+    """
 
     now: float
     has_expired_leases: bool
@@ -21,11 +37,12 @@ class Backlog:
     candidates: Sequence[Candidate]
     ids: dict[int, str]
     turns: Turns
+    idle: Sequence[IdleWorker] = ()
 
 
 def backlog_of(reply: Sequence[Any]) -> Backlog:
-    """What the act ``look`` replies."""
-    now, expired, version, candidates, account_rows, round_rows = reply
+    """What the acts ``look`` and ``survey`` reply."""
+    now, expired, version, candidates, account_rows, round_rows, idle_rows = reply
     accounts: dict[AccountKey, Account] = {
         (int(priority), text_of(owner)): account_of(*fields)
         for priority, owner, *fields in account_rows
@@ -41,7 +58,17 @@ def backlog_of(reply: Sequence[Any]) -> Backlog:
             lambda priority, owner: accounts.get((priority, owner)),
             lambda priority: rounds.get(priority, 0),
         ),
+        [IdleWorker(token, frozenset(json.loads(facts)["loaded"])) for token, facts in idle_rows],
     )
+
+
+def choose_idle(backlog: Backlog, checkpoint: str) -> IdleWorker:
+    """The worker to hand a frame to: one that has its checkpoint in memory, if there is one.
+
+    Any of them would lease it; the one that said last that it waits is the likeliest to live.
+    """
+    warm = (each for each in backlog.idle if checkpoint in each.loaded)
+    return next(warm, backlog.idle[0])
 
 
 def advance(backlog: Backlog, match: Match) -> Backlog:

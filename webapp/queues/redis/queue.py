@@ -4,25 +4,30 @@ import json
 import random
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from enum import IntEnum
 from typing import Any
 from uuid import uuid4
 
 from webapp.queues.contracts.frame import Frame, Lease
-from webapp.queues.contracts.queue import OwnerDepth, QueueDepth
+from webapp.queues.contracts.queue import OwnerCheck, OwnerDepth, QueueDepth
 from webapp.queues.cost_model import predict_seconds
+from webapp.queues.errors import QueueUnwritable
 from webapp.queues.lease_expiry import LeaseExpiry
 from webapp.queues.lost_worker import LEASE_RAN_OUT, worker_lost_answer, worker_lost_reason
-from webapp.queues.notifier import WORK_TOPIC
 from webapp.queues.redis.matching import (
     MAX_CANDIDATES,
+    MAX_IDLE,
     Backlog,
     account_of,
     account_rows,
     advance,
     backlog_of,
+    choose_idle,
     has_class,
 )
-from webapp.queues.redis.notifier import RedisNotifier
+from webapp.queues.redis.notifier import CHANNEL, RedisNotifier
 from webapp.queues.redis.part import RedisPart
 from webapp.queues.redis.server import PREFIX, RedisServer, json_of, text_of, texts_of
 from webapp.queues.scheduler import Account, AccountKey, Match, choose_next
@@ -31,8 +36,19 @@ from webapp.queues.worker_id import WorkerId
 
 CAREFUL_TRIES = 5  # claims that are given up for a newer look at the accounts, of one take
 RETRY_SECONDS = 0.002  # that losers wait at most, times their tries, so that they do not meet again
-CLAIM_FAILED = 2  # parts of the reply to a claim that came too late
+LEASED = 3  # parts of a reply that is a lease
+IDLE_LOOKS = 3  # looks for which a worker waits that has said so; it says so at each of them
+OFFER_SECONDS = 2.0  # in which a worker must come for what it was handed, or it goes to another
+IDLE_POLL_SECONDS = 0.5  # seconds between looks of idle workers: leases end without a notification
 MAX_TRIES = 50  # claims of one take; each that fails is another worker's success
+
+
+class Wait(IntEnum):
+    """How a worker waits, as the act ``wait_for_work`` replies."""
+
+    QUIETLY = 0
+    LOOKING = 1  # leases have run out: it may have to end them
+    NOT_YET = 2  # frames wait
 
 
 class RedisQueue(RedisPart):
@@ -47,9 +63,20 @@ class RedisQueue(RedisPart):
     ) -> None:
         super().__init__(server, notifier, terms, answer_seconds)
         self._lease_expiry = LeaseExpiry(terms.seconds)
+        self.work_notifier = RedisNotifier(
+            server, notifier.log, f"{CHANNEL}:{uuid4().hex}", IDLE_POLL_SECONDS
+        )
 
-    def put(self, frame: Frame) -> int:
-        """Store a frame; see the contract. Raises ``QueueFull``, ``StoreUnavailable``."""
+    def put(
+        self,
+        frame: Frame,
+        entry_tags: Mapping[str, str] | None = None,
+        check: OwnerCheck | None = None,
+    ) -> int:
+        """Store a frame; see the contract. Raises ``QueueFull``, ``StoreUnavailable``.
+
+        Where nothing waits but a worker, that one gets the frame in the same act, by the same rule.
+        """
         facts = {
             "id": frame.id,
             "kind": frame.kind,
@@ -59,25 +86,92 @@ class RedisQueue(RedisPart):
             "tags": json.dumps(dict(frame.tags)),
             "work": frame.work,
             "weight": frame.weight,
-            "predicted_seconds": self.predict_seconds(frame.kind, frame.checkpoint, frame.work),
         }
-        return int(self.run("put", frame.body, frame=facts))
+        names = pace_fields(frame.kind, frame.checkpoint)
+        own, of_kind, backlog, *held = self.run("survey", frame=facts, paces=names, limit=MAX_IDLE)
+        if check is not None:
+            check(owner_depth_of(held))
+        facts["predicted_seconds"] = predicted = seconds_of(
+            frame.work, pace_of(own), pace_of(of_kind)
+        )
+        offer = self._offer(backlog_of(json_of(backlog)), predicted) if backlog else None
+        words = {"frame": facts, "offer": offer, "entry_tags": entry_tags and dict(entry_tags)}
+        return int(self.run("put", frame.body, **words))
+
+    def _offer(self, backlog: Backlog, predicted: float) -> Mapping[str, Any] | None:
+        """The idle worker that gets the only frame, and the accounts after that."""
+        (candidate,) = backlog.candidates
+        worker = choose_idle(backlog, candidate.checkpoint)
+        backlog = replace(backlog, candidates=[replace(candidate, predicted=predicted)])
+        match = self._match(backlog, tuple(worker.loaded))
+        if match is None:
+            return None
+        return {
+            "token": worker.token,
+            "version": backlog.version,
+            "accounts": account_rows(match),
+            "seconds": OFFER_SECONDS,
+        }
 
     def take(self, worker: WorkerId, loaded: Sequence[str], timeout: float) -> Lease | None:
         """Lease the next frame; see the contract."""
-        until = time.monotonic() + timeout
-        with self.notifier.subscribe(WORK_TOPIC) as subscription:
+        lease = self._take_best(worker, loaded)
+        if lease is not None or timeout <= 0:
+            return lease
+        return self._wait_and_take(worker, loaded, time.monotonic() + timeout)
+
+    def _wait_and_take(self, worker: WorkerId, loaded: Sequence[str], until: float) -> Lease | None:
+        """Lease what a put hands over, or what is found when there is something to look for."""
+        token = uuid4().hex
+        with self.work_notifier.subscribe(token) as subscription:
             while True:
-                lease = self._take_best(worker, loaded)
-                if lease is not None or not subscription.wait(until):
+                found = self._wait_for_work(worker, token, loaded)
+                if isinstance(found, Lease):
+                    return found
+                if found is not Wait.QUIETLY and (lease := self._take_best(worker, loaded)):
+                    self._decline_offer(worker, token)
                     return lease
+                if found is Wait.NOT_YET and time.monotonic() < until:
+                    continue
+                if not subscription.wait(until):
+                    return self._stop_waiting(worker, token)
+
+    def _wait_for_work(self, worker: WorkerId, token: str, loaded: Sequence[str]) -> "Lease | Wait":
+        """Tell puts that a worker waits, for a moment; what one has handed over by now."""
+        channel = self.work_notifier.channel
+        facts = json.dumps({"worker": str(worker), "loaded": list(loaded), "channel": channel})
+        try:
+            seconds = IDLE_LOOKS * self.work_notifier.poll_seconds
+            reply = self.run("wait_for_work", token=token, facts=facts, seconds=seconds)
+        except QueueUnwritable:
+            return Wait.LOOKING
+        self._lease_expiry.expiry_cutoff(float(reply[0]))
+        if len(reply) == LEASED:
+            return self._lease_of(reply, worker, token)
+        return Wait(reply[1])
+
+    def _stop_waiting(self, worker: WorkerId, token: str) -> Lease | None:
+        """Tell puts that it waits no more; what one has handed over in the last moment."""
+        with suppress(QueueUnwritable):  # then no put was stored either
+            if reply := self.run("stop_waiting", token=token):
+                return self._lease_of(reply, worker, token)
+        return None
+
+    def _decline_offer(self, worker: WorkerId, token: str) -> None:
+        """Give back what was handed to one who has just found another frame."""
+        if offered := self._stop_waiting(worker, token):
+            self.release(offered)
+
+    def _lease_of(self, reply: Sequence[Any], worker: WorkerId, token: str) -> Lease:
+        now, row, body = reply
+        return Lease(frame_of(row, body or b""), worker, token, float(now) + self.terms.seconds)
 
     def _take_best(self, worker: WorkerId, loaded: Sequence[str]) -> Lease | None:
         """Choose among what waits and claim it; anew where another was quicker."""
         for attempt in range(MAX_TRIES):
             backlog = self._look()
             cutoff = self._lease_expiry.expiry_cutoff(backlog.now)
-            if backlog.has_expired_leases and cutoff > float("-inf"):
+            if backlog.has_expired_leases:
                 self._end_expired(cutoff)
                 backlog = self._look()
             if not backlog.candidates:
@@ -134,13 +228,14 @@ class RedisQueue(RedisPart):
             version=backlog.version if is_careful else None,
             accounts=account_rows(match),
         )
-        if len(reply) == CLAIM_FAILED:
-            return int(reply[0]), bool(reply[1])
-        now, row, body = reply
-        return Lease(frame_of(row, body or b""), worker, token, float(now) + self.terms.seconds)
+        if len(reply) == LEASED:
+            return self._lease_of(reply, worker, token)
+        return int(reply[0]), bool(reply[1])
 
     def _end_expired(self, cutoff: float) -> None:
-        self.run("end_expired", cutoff=cutoff, **self._last_words(LEASE_RAN_OUT))
+        """Take back what nobody came for, and what was not renewed before the cutoff."""
+        moment = None if cutoff == float("-inf") else cutoff
+        self.run("end_expired", cutoff=moment, **self._last_words(LEASE_RAN_OUT))
 
     def _last_words(self, cause: str) -> dict[str, str]:
         """What is told of frames whose workers all died."""
@@ -211,12 +306,13 @@ class RedisQueue(RedisPart):
         with self.server.explain_errors():
             key = f"{PREFIX}held:{owner}"
             held = self.server.client.hmget(key, [f"n:{kind}", "bytes"])
-        return OwnerDepth(int(held[0] or 0), int(held[1] or 0))
+        return owner_depth_of(held)
 
     def predict_seconds(self, kind: str, checkpoint: str, work: float) -> float:
         """GPU seconds that such a job will take, by jobs that have ended."""
-        own, of_kind = self.read_paces(kind, checkpoint)
-        return predict_seconds(work, of_kind if own is None else own)
+        with self.server.explain_errors():
+            paces: Any = self.server.client.hmget(f"{PREFIX}paces", pace_fields(kind, checkpoint))
+        return seconds_of(work, *map(pace_of, paces))
 
     def accounts(self) -> Mapping[AccountKey, Account]:
         """Every account; see the contract."""
@@ -231,21 +327,30 @@ class RedisQueue(RedisPart):
             for owner, text in known.items()
         }
 
-    def read_paces(self, kind: str, checkpoint: str) -> tuple[float | None, float | None]:
-        """Seconds a megapixel-step: with a checkpoint, and with any."""
-        names = [pace_field(kind, checkpoint), pace_field(kind, ANY_CHECKPOINT)]
-        with self.server.explain_errors():
-            own, of_kind = self.server.client.hmget(f"{PREFIX}paces", names)
-        return (float(own) if own else None, float(of_kind) if of_kind else None)
-
     def loss_reason(self) -> str:
         """Never: a new process asks the same server, whatever has become of it."""
         return ""
 
 
-def pace_field(kind: str, checkpoint: str) -> str:
-    """The field of a kind and checkpoint in the hash ``paces``."""
-    return f"{kind}:{checkpoint}"
+def owner_depth_of(held: Sequence[Any]) -> OwnerDepth:
+    """What an owner has, from two fields of the hash ``held:<owner>``."""
+    frames, body_bytes = held
+    return OwnerDepth(int(frames or 0), int(body_bytes or 0))
+
+
+def pace_fields(kind: str, checkpoint: str) -> list[str]:
+    """The fields of a kind, with a checkpoint and with any, in the hash ``paces``."""
+    return [f"{kind}:{each}" for each in (checkpoint, ANY_CHECKPOINT)]
+
+
+def pace_of(value: bytes | None) -> float | None:
+    """A pace as it is stored."""
+    return float(value) if value else None
+
+
+def seconds_of(work: float, own: float | None, of_kind: float | None) -> float:
+    """GPU seconds of some work, by the pace with its checkpoint or, where none is known, any."""
+    return predict_seconds(work, of_kind if own is None else own)
 
 
 def frame_of(row: Sequence[Any], body: bytes) -> Frame:

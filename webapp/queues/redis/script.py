@@ -9,6 +9,7 @@ FOLDER = Path(__file__).with_name("scripts")
 READING = frozenset(
     {
         "look",
+        "survey",
         "read_waiting",
         "list_frames",
         "depth",

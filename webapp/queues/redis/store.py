@@ -69,4 +69,5 @@ class RedisStore(
     def close(self) -> None:
         """Stop listening and close the connections."""
         self.notifier.close()
+        self.work_notifier.close()
         self.server.close()

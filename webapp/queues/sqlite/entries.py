@@ -105,7 +105,12 @@ class SqliteEntryQueue:
         self.notifier.notify(entry_topic(self.name))
         return index
 
-    def get(self, query: EntryQuery, timeout: float = 0.0) -> Sequence[Entry]:
+    def get(
+        self,
+        query: EntryQuery,
+        timeout: float = 0.0,
+        on_wait: Callable[[], None] = lambda: None,
+    ) -> Sequence[Entry]:
         """Entries in order of their indexes; see the contract."""
         until, rescan_at, rest = time.monotonic() + timeout, 0.0, query
         with self.notifier.subscribe(entry_topic(self.name)) as subscription:
@@ -117,7 +122,10 @@ class SqliteEntryQueue:
                     entries = self._read(db, rest)
                 if entries and query.hold:
                     entries = self._hold(rest)
-                if entries or not subscription.wait(until):
+                if entries or timeout <= 0:
+                    return entries
+                on_wait()
+                if not subscription.wait(until):
                     return entries
                 if query.index != NEWEST:  # the others do not fit: they are not read at each put
                     rest = replace(query, index=max(query.index, newest + 1))

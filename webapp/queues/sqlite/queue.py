@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from webapp.queues.contracts.entries import SINK
 from webapp.queues.contracts.frame import Frame, Lease
-from webapp.queues.contracts.queue import OwnerDepth, QueueDepth
+from webapp.queues.contracts.queue import OwnerCheck, OwnerDepth, QueueDepth
 from webapp.queues.entry_terms import entry_topic
 from webapp.queues.errors import QueueFull, QueueLost
 from webapp.queues.lease_expiry import LeaseExpiry
@@ -23,6 +23,7 @@ from webapp.queues.sqlite.accounts import (
 from webapp.queues.sqlite.candidates import read_candidates
 from webapp.queues.sqlite.database import QueueDatabase
 from webapp.queues.sqlite.dead_workers import end_leases, fail_exhausted
+from webapp.queues.sqlite.entry_intake import admit_entry
 from webapp.queues.sqlite.frame_rows import FRAME_COLUMNS, frame_of, insert_frame
 from webapp.queues.sqlite.part import FramePart
 from webapp.queues.sqlite.workloads import insert_workload, predict
@@ -51,11 +52,20 @@ class SqliteQueue(FramePart):
         self.terms = terms
         self._lease_expiry = LeaseExpiry(terms.seconds)
 
-    def put(self, frame: Frame) -> int:
+    def put(
+        self,
+        frame: Frame,
+        entry_tags: Mapping[str, str] | None = None,
+        check: OwnerCheck | None = None,
+    ) -> int:
         """Store a frame; see the contract. Raises ``QueueFull``, ``QueueLost``."""
         if why := self.loss_reason():
             raise QueueLost(f"{why} The request was not stored; send it again in a moment.")
+        if check is not None:
+            check(self.owner_depth(frame.owner, frame.kind))
         with self.database.write_transaction() as db:
+            if entry_tags is not None:
+                admit_entry(db, frame.id, entry_tags)
             index_row = db.execute(
                 'SELECT "index" FROM frames WHERE id = :id '
                 'UNION ALL SELECT "index" FROM answers WHERE id = :id AND made_at > :since',

@@ -108,8 +108,8 @@ class EntryDispatcher:
         intake = self.services.entries.intake
         answer = self._post(entry)
         if answer.queued:
-            intake.mark_admitted(entry.request_id)
-        elif answer.status in BUSY_STATUSES:
+            return
+        if answer.status in BUSY_STATUSES:
             intake.give_back_entry(entry.request_id, RETRY_SECONDS)
             self._busy[entry.owner] = time.monotonic() + RETRY_SECONDS
         else:

@@ -134,19 +134,21 @@ local function find_candidates(limit, age_cap)
     return found
 end
 
--- JSON (which is read faster than a thousand texts) of
--- {now, 1 where a lease has run out, version, candidates, accounts, rounds}
-acts.look = function()
-    local expired = 0
-    if call('EXISTS', P .. 'frames') == 1 then
-        local idle = as_text(math.floor(SERVER_MS - (NOW - args.term - args.shift) * 1000) + 1)
-        if #call('XPENDING', P .. 'frames', GROUP, 'IDLE', idle, '-', '+', 1) > 0 then
-            expired = 1
-        end
+-- Whether leases have run out, or offers were not taken in time.
+local function has_expired()
+    if call('ZCOUNT', P .. 'offers', '-inf', seconds_text(NOW)) > 0 then
+        return 1
+    elseif call('EXISTS', P .. 'frames') == 0 then
+        return 0
     end
-    local candidates = find_candidates(args.limit, args.age_cap)
+    local idle = as_text(math.floor(SERVER_MS - (NOW - args.term - args.shift) * 1000) + 1)
+    return #call('XPENDING', P .. 'frames', GROUP, 'IDLE', idle, '-', '+', 1)
+end
+
+-- JSON (which is read faster than a thousand texts) of what the match rule has to know:
+-- {now, 1 where a lease has run out, version, candidates, accounts, rounds, idle workers}
+local function backlog_text(candidates, top, expired, idle)
     local accounts, rounds, seen = {}, {}, {}
-    local top = call('ZREVRANGE', P .. 'classes', 0, 0)[1]
     local function add(priority, owner)
         local name = priority .. ':' .. owner
         if not seen[name] then
@@ -167,5 +169,10 @@ acts.look = function()
         add(top or row[4], row[3])
     end
     return cjson.encode({seconds_text(NOW), expired, call('GET', P .. 'turns_version') or '0',
-                         candidates, accounts, rounds})
+                         candidates, accounts, rounds, idle})
+end
+
+acts.look = function()
+    local top = call('ZREVRANGE', P .. 'classes', 0, 0)[1]
+    return backlog_text(find_candidates(args.limit, args.age_cap), top, has_expired(), {})
 end
