@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from webapp.queues.sharing import ALONE, Sharing
 from webapp.queues.worker_id import WorkerId
 
 
@@ -23,6 +24,7 @@ class Frame:
     work: float = 0.0  # megapixel-steps, 0 for what has none; see cost_model.py
     weight: float = 1.0  # of the owner's plan: greater ones get more GPU seconds
     predicted_seconds: float = 0.0  # GPU seconds, given by the store
+    sharing: Sharing = ALONE  # its owner's limit of running jobs, and group
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,9 @@ from webapp.queues.redis.matching import (
     advance,
     backlog_of,
     has_class,
+    is_top_held_back,
+    sharing_of,
+    top_priority,
 )
 from webapp.queues.redis.notifier import RedisNotifier
 from webapp.queues.redis.part import RedisPart
@@ -60,6 +63,7 @@ class RedisQueue(RedisPart):
             "work": frame.work,
             "weight": frame.weight,
             "predicted_seconds": self.predict_seconds(frame.kind, frame.checkpoint, frame.work),
+            "sharing": frame.sharing.to_text(),
         }
         return int(self.run("put", frame.body, frame=facts))
 
@@ -100,19 +104,30 @@ class RedisQueue(RedisPart):
             if isinstance(reply, Lease):
                 return reply
             version, is_gone = reply
-            top = max(each.priority for each in backlog.candidates)
+            top = top_priority(backlog)
             backlog = advance(backlog, match)
             if not is_gone or version != backlog.version or not has_class(backlog, top):
                 return None
         return None
 
     def _look(self) -> Backlog:
+        """What waits, of the highest priority of which something may run."""
+        backlog = self._look_at(every_class=False)
+        return self._look_at(every_class=True) if is_top_held_back(backlog) else backlog
+
+    def _look_at(self, *, every_class: bool) -> Backlog:
         age_cap = self.terms.match.age_cap
-        return backlog_of(json_of(self.run("look", limit=MAX_CANDIDATES, age_cap=age_cap)))
+        look = self.run("look", limit=MAX_CANDIDATES, age_cap=age_cap, every_class=every_class)
+        return backlog_of(json_of(look))
 
     def _match(self, backlog: Backlog, loaded: Sequence[str]) -> Match | None:
         return choose_next(
-            backlog.candidates, backlog.turns, frozenset(loaded), backlog.now, self.terms.match
+            backlog.candidates,
+            backlog.turns,
+            frozenset(loaded),
+            backlog.now,
+            self.terms.match,
+            backlog.running,
         )
 
     def _claim(
@@ -251,7 +266,8 @@ def pace_field(kind: str, checkpoint: str) -> str:
 def frame_of(row: Sequence[Any], body: bytes) -> Frame:
     """A frame from the columns of ``FRAME`` in ``scripts/4_match.lua``."""
     frame_id, kind, owner, checkpoint, priority, tags, index, put_at, deliveries, *match = row
-    work, weight, predicted = map(float, match)
+    *figures, sharing = match
+    work, weight, predicted = map(float, figures)
     return Frame(
         id=text_of(frame_id),
         kind=text_of(kind),
@@ -266,4 +282,5 @@ def frame_of(row: Sequence[Any], body: bytes) -> Frame:
         work=work,
         weight=weight,
         predicted_seconds=predicted,
+        sharing=sharing_of(sharing),
     )

@@ -20,7 +20,7 @@ from webapp.queues.sqlite.accounts import (
     store_accounts,
     turns_of,
 )
-from webapp.queues.sqlite.candidates import read_candidates
+from webapp.queues.sqlite.candidates import read_candidates, read_running
 from webapp.queues.sqlite.database import QueueDatabase
 from webapp.queues.sqlite.dead_workers import end_leases, fail_exhausted
 from webapp.queues.sqlite.frame_rows import FRAME_COLUMNS, frame_of, insert_frame
@@ -117,7 +117,8 @@ class SqliteQueue(FramePart):
 
     def _match(self, db: sqlite3.Connection, loaded: Sequence[str], now: float) -> Match | None:
         turns, terms = turns_of(db), self.terms.match
-        return choose_next(read_candidates(db), turns, frozenset(loaded), now, terms)
+        candidates, running = read_candidates(db), read_running(db)
+        return choose_next(candidates, turns, frozenset(loaded), now, terms, running)
 
     def next_checkpoint(self, loaded: Sequence[str]) -> str:
         """The checkpoint of the frame that would be leased now; "" where there is none."""

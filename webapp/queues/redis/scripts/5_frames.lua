@@ -18,6 +18,7 @@ local function remove_frame(id)
     call('XACK', P .. 'frames', GROUP, stream_id(row[1]))
     call('XDEL', P .. 'frames', stream_id(row[1]))
     call('ZREM', P .. 'owned:' .. row[2], id)
+    call('SREM', P .. 'leased', id)
     local held = P .. 'held:' .. row[2]
     call('HINCRBY', held, 'bytes', 0 - tonumber(row[4]))
     if call('HINCRBY', held, 'n:' .. row[3], -1) <= 0 then
@@ -77,7 +78,7 @@ acts.put = function()
          'checkpoint', frame.checkpoint, 'priority', frame.priority, 'tags', frame.tags,
          'index', index, 'put_at', seconds_text(NOW), 'deliveries', 0, 'work', as_text(frame.work),
          'weight', as_text(frame.weight), 'predicted_seconds', as_text(frame.predicted_seconds),
-         'body_bytes', #payload)
+         'sharing', frame.sharing or '', 'body_bytes', #payload)
     call('SET', P .. 'body:' .. id, payload)
     call('ZADD', P .. 'owned:' .. frame.owner, index, id)
     call('HINCRBY', P .. 'held:' .. frame.owner, 'n:' .. frame.kind, 1)
@@ -103,6 +104,7 @@ acts.claim = function()
         write_account(each[1], each[2], {deficit = each[3], round = each[4], override = each[5]})
     end
     remove_waiting(id)
+    call('SADD', P .. 'leased', id)
     local deliveries = call('HINCRBY', frame_key(id), 'deliveries', 1)
     call('HSET', frame_key(id), 'worker', args.worker, 'token', args.token,
          'leased_at', seconds_text(NOW))
@@ -131,6 +133,7 @@ local function end_lease(id)
     local index = call('HGET', frame_key(id), 'index')
     call('XACK', P .. 'frames', GROUP, stream_id(index))
     call('HDEL', frame_key(id), 'worker', 'token', 'leased_at')
+    call('SREM', P .. 'leased', id)
     add_waiting(id)
     publish_lag()
 end
