@@ -55,7 +55,13 @@ from generator.errors import (
 from generator.memory_errors import find_memory_error, first_sentence
 from plugins.errors import BadManifest, BadPackage, PluginError, Withheld
 from webapp.queues.contracts.frame import Answer
-from webapp.queues.errors import AnswerTooLarge, QueueError, QueueFull
+from webapp.queues.errors import (
+    AnswerTooLarge,
+    JobTooLarge,
+    QueueError,
+    QueueFull,
+    QuotaExceeded,
+)
 
 RETRY_AFTER_DRAIN = 30
 """Seconds after which a service that ends may have been started again."""
@@ -267,6 +273,8 @@ STATUSES: tuple[tuple[type[BaseException], int], ...] = (
     (TimeoutError, 504),
     (QueueFull, 507),
     (AnswerTooLarge, 500),
+    (QuotaExceeded, 429),
+    (JobTooLarge, 422),
     (QueueError, 503),
     (sqlite3.Error, 503),
 )
@@ -314,6 +322,8 @@ def error_answer(exception: BaseException) -> Answer:
         return json_answer(422, {"detail": [fault_json(fault) for fault in exception.faults]})
     detail, errors = error_texts(exception)
     body = {"error": name_of(exception), "detail": detail, "body": "", "errors": errors}
+    if isinstance(exception, QuotaExceeded):
+        return json_answer(status_of(exception), {**body, "quota": dict(exception.facts)})
     return json_answer(status_of(exception), body)
 
 

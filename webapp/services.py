@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -21,6 +21,7 @@ from webapp.access.login_throttle import LoginThrottle
 from webapp.access.signed_urls import UrlSigner
 from webapp.files.file_services import FileServices, create_file_services
 from webapp.files.upload_policy import limits_of
+from webapp.files.user_storage import USERS_FOLDER, UserStorage
 from webapp.http.waiting_limit import WaitingLimit
 from webapp.http.watcher_limit import WatcherLimit
 from webapp.jobs.job_book import JOBS_FILE, JobBook
@@ -41,7 +42,8 @@ from webapp.queues.contracts.stop_requests import StopRequests
 from webapp.queues.contracts.worker_commands import WorkerCommands
 from webapp.queues.drawn_pictures import DrawnPictures
 from webapp.queues.job_limit import JobLimit
-from webapp.queues.plans import Plans
+from webapp.queues.plans import Plans, PlanSource
+from webapp.queues.quotas import Quotas
 from webapp.queues.task_registry import TaskRegistry
 from webapp.settings.data_dir import open_store, service_token
 from webapp.settings.option_store import OptionStore, options_of
@@ -152,9 +154,8 @@ def build_services(
     overrides.setdefault("credentials", _read_credentials(config))
     overrides.setdefault("signer", UrlSigner(session_key(config.easel_dir)))
     overrides.setdefault("waiting_limit", WaitingLimit(config.max_waiting_requests))
-    overrides.setdefault(
-        "job_limit", JobLimit(plans_of(config), config.easel_dir, config.upload_spare)
-    )
+    if "job_limit" not in overrides:
+        overrides["job_limit"] = _create_job_limit(config, overrides)
     _set_job_parts(config, overrides, closing)
     return Services(**{"config": config, "log": log, "close": closing.close, **overrides})
 
@@ -168,6 +169,17 @@ def _set_job_parts(config: "Config", overrides: dict[str, Any], closing: ExitSta
     overrides.setdefault("drawn_pictures", DrawnPictures(config.easel_dir))
     parts = (overrides[name] for name in ("queue", "progress", "heartbeats"))
     overrides.setdefault("overview", QueueOverview(*parts))
+
+
+def _create_job_limit(config: "Config", overrides: Mapping[str, Any]) -> JobLimit:
+    """The way into the queue, by the flags, and by accounts where there are some."""
+    plans: PlanSource = plans_of(config)
+    if overrides.get("accounts") is not None:
+        from webapp.accounts.account_plans import AccountPlans
+
+        plans = AccountPlans(overrides["accounts"].database, plans_of(config))
+    quotas = Quotas(overrides.get("ledger"), UserStorage(config.data_dir / USERS_FOLDER).size)
+    return JobLimit(plans, config.easel_dir, config.upload_spare, quotas=quotas)
 
 
 def plans_of(config: "Config") -> Plans:

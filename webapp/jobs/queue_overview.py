@@ -13,7 +13,13 @@ from webapp.queues.contracts.frame import Frame
 from webapp.queues.contracts.heartbeats import Heartbeats, WorkerState
 from webapp.queues.contracts.progress import JobProgress, ProgressBoard
 from webapp.queues.contracts.queue import Queue
-from webapp.queues.match_forecast import Outlook, WorkerOutlook, forecast_takes, held_after
+from webapp.queues.match_forecast import (
+    Outlook,
+    RunningOutlook,
+    WorkerOutlook,
+    forecast_takes,
+    held_after,
+)
 
 MIN_AGE = 0.2  # seconds for which a look counts
 AGE_FACTOR = 10.0  # ... and so many times what it took: a long queue is looked at less often
@@ -138,7 +144,9 @@ class QueueOverview:
             for frame in running
         }
         workers = outlooks_of(self.heartbeats.workers(), running, remaining)
-        return QueueView.of_frames(waiting, running, Outlook(self.queue.accounts(), workers, now))
+        ends = [RunningOutlook(each.owner, each.sharing, remaining[each.id]) for each in running]
+        outlook = Outlook(self.queue.accounts(), workers, now, running=ends)
+        return QueueView.of_frames(waiting, running, outlook)
 
 
 def outlooks_of(

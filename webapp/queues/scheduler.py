@@ -143,7 +143,9 @@ def find_admissible(candidates: Iterable[Candidate], running: RunningJobs) -> li
     frames = list(candidates)
     frames = [frame for frame in frames if not frame.deadly] or frames
     full = {
-        owner for owner, frame in newest_frames(frames).items() if running.fill(owner, frame.sharing)
+        owner
+        for owner, frame in newest_frames(frames).items()
+        if running.fill(owner, frame.sharing)
     }
     return [frame for frame in frames if frame.owner not in full]
 

@@ -11,6 +11,7 @@ from webapp.jobs.job_book import JobRecord
 from webapp.jobs.job_ends import JOBS_ADDRESS, settle
 from webapp.jobs.queue_overview import Forecast, seconds_left
 from webapp.queues.contracts.frame import Frame
+from webapp.queues.job_limit import by_plan
 from webapp.routes.context import caller
 from webapp.services import Services
 
@@ -133,8 +134,9 @@ def start_and_eta(forecast: Forecast) -> tuple[float | None, float | None]:
 def predict(services: Services, frame: Frame) -> Prediction:
     """What queueing a frame of the caller's now would come to."""
     seconds = services.queue.predict_seconds(frame.kind, frame.checkpoint, frame.work)
-    share = services.job_limit.plans.share_of(frame.owner, caller().scope)
-    frame = replace(frame, predicted_seconds=seconds, weight=share)
+    plan = services.job_limit.plans.plan_of(frame.owner, caller().scope)
+    services.job_limit.check_plan(services.queue, frame, plan)
+    frame = replace(by_plan(frame, plan), predicted_seconds=seconds)
     forecast = services.overview.view().forecast(frame)
     start, eta = start_and_eta(forecast)
     return {
