@@ -27,7 +27,7 @@ local function charge_unanswered(id, outcome, ended_at)
         local leased_at = tonumber(row[6])
         add_charge(cjson.encode({
             job = id, delivery = row[8], user = row[1], kind = row[2], model = row[3],
-            group = cjson.decode(row[4]).group or '', worker = row[7], outcome = outcome,
+            group = cjson.decode(row[4])._group or '', worker = row[7], outcome = outcome,
             status = 0, ended_at = ended_at, gpu_seconds = math.max(ended_at - leased_at, 0),
             queue_seconds = math.max(leased_at - tonumber(row[5]), 0)}))
     end
