@@ -178,7 +178,9 @@ def _create_job_limit(config: "Config", overrides: Mapping[str, Any]) -> JobLimi
         from webapp.accounts.account_plans import AccountPlans
 
         plans = AccountPlans(overrides["accounts"].database, plans_of(config))
-    quotas = Quotas(overrides.get("ledger"), UserStorage(config.data_dir / USERS_FOLDER).size)
+    ledger = overrides.get("ledger")
+    stored = UserStorage(config.data_dir / USERS_FOLDER).size
+    quotas = Quotas(ledger.get if ledger else None, stored)
     return JobLimit(plans, config.easel_dir, config.upload_spare, quotas=quotas)
 
 

@@ -6,7 +6,6 @@ delivery name it. The sums stay for ever, the charges themselves some months.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,13 @@ from webapp.access.secret import Secret
 from webapp.accounts.database import AccountDatabase, open_database, storable
 from webapp.accounts.migrate import Steps, migrate
 from webapp.ledger.schema import HEAD, VERSION_TABLE, busy_times, charges, days
+from webapp.ledger.utc_days import day_of, start_of_day
 from webapp.queues.contracts.charges import BusyTime, Charge, Outcome
 
 LEDGER_NAME, LEDGER = "ledger.db", "usage ledger's database"
 STEPS = Steps(Path(__file__).parent / "migrations", HEAD, VERSION_TABLE)
+DAY_SECONDS = 86400
+MAX_INTEGER = 2**31 - 1
 KEYS = ("day", "user", "user_group", "model", "device")
 BILLED = [str(outcome) for outcome in Outcome if outcome.is_billed]
 
@@ -116,7 +118,7 @@ class Ledger:
     def _used(self, column: str, name: str, since: float) -> Usage:
         """Sums of the whole days, and of the charges of the day that ``since`` is in."""
         first = day_of(since)
-        next_day = start_of_day(first) + timedelta(days=1).total_seconds()
+        next_day = start_of_day(first) + DAY_SECONDS
         with self.database.read() as connection:
             if since <= start_of_day(first):
                 return _read_usage(connection, days.c[column] == name, days.c.day >= first)
@@ -133,10 +135,25 @@ class Ledger:
             return float(connection.scalar(query) or 0.0)
 
     def compact(self, before: str) -> int:
-        """Forget the single charges of days before that one; how many. Their sums stay."""
+        """Forget the single charges of days before that one; how many. Their sums stay.
+
+        Of workers' times a sum for each device and day stays.
+        """
         old = charges.c.ended_at < start_of_day(before)
         with self.database.write() as connection:
-            return connection.execute(charges.delete().where(old)).rowcount
+            forgotten = connection.execute(charges.delete().where(old)).rowcount
+            self._sum_busy_times(connection, before)
+        return forgotten
+
+    def _sum_busy_times(self, connection: sa.Connection, before: str) -> None:
+        """Put the times of all workers of a device and day into one row."""
+        table, old = busy_times, busy_times.c.day < before
+        sums = sa.select(table.c.device, table.c.day, sa.func.sum(table.c.seconds)).where(old)
+        rows = connection.execute(sums.group_by(table.c.device, table.c.day)).all()
+        connection.execute(table.delete().where(old))
+        for device, day, seconds in rows:
+            row = {"worker": device, "day": day, "device": device, "seconds": seconds}
+            connection.execute(table.insert().values(**row))
 
     def close(self) -> None:
         """Let go of the database."""
@@ -164,6 +181,7 @@ def charge_row(charge: Charge) -> Mapping[str, object]:
     for name, column in charges.c.items():
         if isinstance(column.type, sa.String):
             row[name] = storable(str(row[name]), column.type.length or 0)
+    row["pictures"] = min(charge.pictures, MAX_INTEGER)
     return row
 
 
@@ -178,16 +196,6 @@ def usage_of(charge: Charge) -> Usage:
     if not charge.is_billed:
         return Usage(unbilled_jobs=1, unbilled_seconds=charge.gpu_seconds)
     return Usage(1, *(getattr(charge, name) for name in BILLED_FIGURES))
-
-
-def day_of(seconds: float) -> str:
-    """The day of UTC that a time is in."""
-    return datetime.fromtimestamp(seconds, UTC).date().isoformat()
-
-
-def start_of_day(day: str) -> float:
-    """When a day of UTC begins, in unix seconds."""
-    return datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()
 
 
 def _figures(usage: Usage) -> Iterator[Any]:

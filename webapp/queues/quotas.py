@@ -71,9 +71,12 @@ class Amount:
 
 @dataclass(frozen=True, slots=True)
 class Quotas:
-    """Looks up what is used. ``stored``: bytes that a user's files take."""
+    """Looks up what is used. ``stored``: bytes that a user's files take.
 
-    usage: UsageSource | None
+    ``open_usage`` may raise as the ledger does; None: nothing is known of ended jobs.
+    """
+
+    open_usage: Callable[[], UsageSource] | None
     stored: Callable[[str], int]
 
     def amounts(
@@ -110,9 +113,10 @@ class Quotas:
                 yield Amount(f"pictures_{period}", pictures, drawn, asked, end, group)
 
     def _used(self, user: str, group: str, since: float) -> Used | None:
-        if self.usage is None:
+        if self.open_usage is None:
             return None
-        return self.usage.used_by_group(group, since) if group else self.usage.used(user, since)
+        usage = self.open_usage()
+        return usage.used_by_group(group, since) if group else usage.used(user, since)
 
 
 def waiting_amount(limits: Limits, frames: Sequence[Frame], group: str) -> Iterator[Amount]:

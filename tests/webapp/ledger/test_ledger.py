@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from webapp.ledger.ledger import Ledger, Usage, day_of, start_of_day
+from webapp.ledger.ledger import Ledger, Usage
+from webapp.ledger.utc_days import day_of, first_day_kept, start_of_day
 from webapp.queues.contracts.charges import BusyTime, Charge, Outcome
 
 NOON = start_of_day("2026-11-10") + 12 * 3600
@@ -67,6 +68,10 @@ def test_a_workers_time_only_grows(ledger: Ledger) -> None:
         ledger.record_busy([replace(busy, seconds=seconds)])
     ledger.record_busy([replace(busy, worker="w:2", seconds=1.0)])
     assert ledger.busy_seconds("2026-11-01", "2026-12-01") == 10.0
+    for _ in range(2):
+        ledger.compact("2026-11-11")
+    ledger.record_busy([replace(busy, day="2026-11-11")])
+    assert ledger.busy_seconds("2026-11-01", "2026-12-01") == 15.0
 
 
 def test_texts_that_do_not_fit_are_cut(ledger: Ledger) -> None:
@@ -77,3 +82,5 @@ def test_texts_that_do_not_fit_are_cut(ledger: Ledger) -> None:
 def test_days_are_those_of_utc() -> None:
     assert day_of(0) == "1970-01-01"
     assert start_of_day("1970-01-02") == 86400
+    assert first_day_kept(2, NOON) == "2026-09-01"
+    assert first_day_kept(13, NOON) == "2025-10-01"

@@ -64,7 +64,7 @@ def store(make: Make) -> QueueStore:
 
 @pytest.fixture
 def limit(book: Book, tmp_path: Path) -> JobLimit:
-    quotas = Quotas(book, lambda user: 700 if user == "ann" else 0)
+    quotas = Quotas(lambda: book, lambda user: 700 if user == "ann" else 0)
     return JobLimit(book, tmp_path, 0, quotas=quotas, clock=lambda: NOW)
 
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Protocol
 
 MAX_CHARGES = 1_000_000  # kept for the ledger; later ones are dropped and counted
-GROUP_TAG = "group"
+GROUP_TAG = "_group"
 """Tag of a frame: the group that its owner was in when it was put."""
 
 
@@ -73,21 +73,27 @@ class BusyTime:
 
 @dataclass(frozen=True, slots=True)
 class JobOutput:
-    """What came of a job, told with its answer. ``done``: how much of its work was done, 0..1."""
+    """What came of a job, told with its answer. ``done``: how much of its work was done, 0..1.
+
+    ``drawing_seconds`` None: all its time was.
+    """
 
     pictures: int = 0
     stored_bytes: int = 0
-    drawing_seconds: float = 0.0
+    drawing_seconds: float | None = None
     done: float = 1.0
     stopped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class StoredCharge:
-    """A charge, or a worker's time, that the store keeps; ``key`` names it there."""
+    """A charge, or a worker's time, that the store keeps; ``key`` names it there.
+
+    ``facts`` is None where they cannot be read.
+    """
 
     key: str
-    facts: Charge | BusyTime
+    facts: Charge | BusyTime | None
 
 
 class Charges(Protocol):
