@@ -872,6 +872,41 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/groups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All groups of users */
+        get: operations["groups_every_group"];
+        put?: never;
+        /** Add a group */
+        post: operations["groups_add"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/groups/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Remove a group and its limits */
+        delete: operations["groups_remove"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/invitations": {
         parameters: {
             query?: never;
@@ -1010,6 +1045,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/limits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What users, groups and roles may take */
+        get: operations["groups_every_limit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/limits/{kind}/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Set what a user, group or role may take */
+        put: operations["groups_set_limits"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/login": {
         parameters: {
             query?: never;
@@ -1112,6 +1181,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/queue": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who waits, and why */
+        get: operations["queue_view_queue"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/servicediscovery/upstreams/{service}": {
         parameters: {
             query?: never;
@@ -1197,7 +1283,7 @@ export interface paths {
         delete: operations["users_remove"];
         options?: never;
         head?: never;
-        /** Change a user's role or password, or disable it */
+        /** Change a user's role, password or group, or disable it */
         patch: operations["users_change"];
         trace?: never;
     };
@@ -2996,10 +3082,11 @@ export interface components {
         };
         /**
          * ChangedUser
-         * @description The body of ``PATCH /api/v1/users/NAME``: what is to change.
+         * @description The body of ``PATCH /api/v1/users/NAME``: what is to change; ``group`` "" for none.
          */
         ChangedUser: {
             disabled?: boolean | null;
+            group?: string | null;
             /** Format: password */
             password?: string | null;
             role?: components["schemas"]["Role"];
@@ -3443,6 +3530,22 @@ export interface components {
             version: string;
         };
         /**
+         * GroupFacts
+         * @description A group; ``created`` in seconds since 1970.
+         */
+        GroupFacts: {
+            created: number;
+            members: string[];
+            name: string;
+        };
+        /**
+         * GroupList
+         * @description All groups, by name.
+         */
+        GroupList: {
+            groups: components["schemas"]["GroupFacts"][];
+        };
+        /**
          * HypernetworkEntry
          * @description A hypernetwork.
          */
@@ -3735,6 +3838,40 @@ export interface components {
          */
         LeftOutReason: "name" | "link" | "locked" | "packing" | "damaged" | "twice" | "too_large" | "kind";
         /**
+         * LimitsBody
+         * @description The body of ``PUT /api/v1/limits/KIND/NAME``; what is null or left out bounds nothing.
+         */
+        LimitsBody: {
+            gpu_seconds_day?: number | null;
+            gpu_seconds_month?: number | null;
+            job_megapixel_steps?: number | null;
+            pictures_day?: number | null;
+            pictures_month?: number | null;
+            priority?: number | null;
+            running_jobs?: number | null;
+            stored_bytes?: number | null;
+            waiting_jobs?: number | null;
+            weight?: number | null;
+        };
+        /**
+         * LimitsFacts
+         * @description Limits of a user, group or role, by name; those that are not named bound nothing.
+         */
+        LimitsFacts: {
+            kind: string;
+            limits: {
+                [key: string]: number;
+            };
+            name: string;
+        };
+        /**
+         * LimitsList
+         * @description All limits, by kind and name.
+         */
+        LimitsList: {
+            limits: components["schemas"]["LimitsFacts"][];
+        };
+        /**
          * LoggedIn
          * @description Whose session begins.
          */
@@ -3882,6 +4019,13 @@ export interface components {
             type: string;
         };
         /**
+         * NewGroup
+         * @description The body of ``POST /api/v1/groups``.
+         */
+        NewGroup: {
+            name: string;
+        };
+        /**
          * NewInvitation
          * @description The body of ``POST /api/v1/invitations``.
          */
@@ -3947,6 +4091,7 @@ export interface components {
          * @description The body of ``POST /api/v1/users``. Without a password: comes by a proxy or OIDC provider.
          */
         NewUser: {
+            group?: string;
             name: string;
             /** Format: password */
             password?: string | null;
@@ -4009,6 +4154,14 @@ export interface components {
         OptionHint: {
             label: string;
             name: string;
+        };
+        /**
+         * OtherJobs
+         * @description How many jobs of others there are.
+         */
+        OtherJobs: {
+            running: number;
+            waiting: number;
         };
         /**
          * PasswordChange
@@ -4256,6 +4409,43 @@ export interface components {
             stopping_generation: boolean;
         };
         /**
+         * QueuedJob
+         * @description A job in the queue. ``state``: queued or running; times in unix seconds, ``eta`` in seconds.
+         *
+         *     ``position`` among all that wait, from 1; ``predicted_start`` and ``eta`` are null while no
+         *     worker lives. ``reason`` is null for a running one.
+         */
+        QueuedJob: {
+            created_at: number;
+            eta: number | null;
+            group: string | null;
+            id: string;
+            position: number | null;
+            predicted_seconds: number;
+            predicted_start: number | null;
+            priority: number;
+            reason: components["schemas"]["ReasonFacts"];
+            route: string;
+            state: string;
+            task: string;
+            user: string;
+        };
+        /**
+         * QueueFacts
+         * @description The queue. ``jobs``: the caller's, everybody's for the owner, running ones first.
+         *
+         *     ``left_out``: how many of these are not told. ``workers``: those that take jobs.
+         */
+        QueueFacts: {
+            jobs: components["schemas"]["QueuedJob"][];
+            left_out: number;
+            others: components["schemas"]["OtherJobs"];
+            quotas: components["schemas"]["QuotaFacts"][];
+            running: number;
+            waiting: number;
+            workers: number;
+        };
+        /**
          * QueueStatus
          * @description gradio's estimation message.
          */
@@ -4266,6 +4456,20 @@ export interface components {
             rank_eta: number | null;
         };
         /**
+         * QuotaFacts
+         * @description A quota of the caller's, or of its group. ``in_queue``: predicted for jobs not yet done.
+         *
+         *     ``resets_at``: unix seconds, null where time does not bring it back.
+         */
+        QuotaFacts: {
+            group: string | null;
+            in_queue: number;
+            limit: number;
+            name: string;
+            resets_at: number | null;
+            used: number;
+        };
+        /**
          * RealEsrganEntry
          * @description A Real-ESRGAN file.
          */
@@ -4273,6 +4477,20 @@ export interface components {
             name: string;
             path: string;
             scale: number;
+        };
+        /**
+         * ReasonFacts
+         * @description Why a job waits. ``kind``: no_worker, own_limit, group_limit, jobs_first or workers_busy.
+         *
+         *     ``others`` and ``own``: jobs that go first, of others and of its owner. ``limit``: jobs at once.
+         */
+        ReasonFacts: {
+            group: string | null;
+            kind: string;
+            limit: number | null;
+            others: number;
+            own: number;
+            text: string;
         };
         Refusal: components["schemas"]["Envelope"] | components["schemas"]["Faults"];
         /**
@@ -4957,10 +5175,13 @@ export interface components {
         /**
          * UserFacts
          * @description A user; times in seconds since 1970. ``password``: whether there is one.
+         *
+         *     ``group``: null where it is in none.
          */
         UserFacts: {
             created: number;
             disabled: boolean;
+            group: string | null;
             name: string;
             password: boolean;
             role: components["schemas"]["Role"];
@@ -6669,6 +6890,72 @@ export interface operations {
             };
         };
     };
+    groups_every_group: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GroupList"];
+                };
+            };
+        };
+    };
+    groups_add: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewGroup"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, unknown>;
+                };
+            };
+        };
+    };
+    groups_remove: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, unknown>;
+                };
+            };
+        };
+    };
     invitations_listed: {
         parameters: {
             query?: never;
@@ -6896,6 +7183,53 @@ export interface operations {
             };
         };
     };
+    groups_every_limit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LimitsList"];
+                };
+            };
+        };
+    };
+    groups_set_limits: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kind: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LimitsBody"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LimitsFacts"];
+                };
+            };
+        };
+    };
     me_enter: {
         parameters: {
             query?: never;
@@ -7026,6 +7360,26 @@ export interface operations {
                 };
                 content: {
                     "application/json": Record<string, unknown>;
+                };
+            };
+        };
+    };
+    queue_view_queue: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QueueFacts"];
                 };
             };
         };
