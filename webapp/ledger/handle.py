@@ -13,7 +13,7 @@ from webapp.errors import Unavailable
 if TYPE_CHECKING:
     from webapp.ledger.ledger import Ledger
 
-RETRY_SECONDS = 5.0  # after a failure until the database is tried again
+RETRY_SECONDS = 5  # after a failure until the database is tried again
 
 
 class LedgerHandle:

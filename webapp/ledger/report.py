@@ -1,9 +1,8 @@
 """Reports of the ledger: sums by user, group, model, device or day, and costs. No Flask."""
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import timedelta
 
 import sqlalchemy as sa
 
@@ -13,38 +12,9 @@ from webapp.errors import Refused
 from webapp.ledger.ledger import FIGURES, Ledger, Usage, to_usage
 from webapp.ledger.prices import NO_PRICES, Billed, PriceList
 from webapp.ledger.schema import days
-
-COLUMNS: Mapping[str, str] = {
-    "user": "user", "group": "user_group", "model": "model", "device": "device", "day": "day",
-}  # fmt: skip
-"""What a report may be by, and the columns of that."""
+from webapp.ledger.usage_query import COLUMNS, Query
 
 MAX_ROWS = 10_000
-MAX_DAYS = 3660
-ISO_DAY, ISO_MONTH = re.compile(r"\d{4}-\d\d-\d\d"), re.compile(r"\d{4}-\d\d")
-FIRST_YEAR = 2000
-
-
-class BadPeriod(Exception):
-    """A month or day that is none; the text says what is expected."""
-
-
-@dataclass(frozen=True, slots=True)
-class Period:
-    """Days from ``first`` to ``last``, both of them included."""
-
-    first: date
-    last: date
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """What is asked for. ``user`` and ``group``: of these alone; None: of all."""
-
-    period: Period
-    by: tuple[str, ...] = ("user",)
-    user: str | None = None
-    group: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +86,9 @@ def _read_days(
     told = [days.c.device, days.c.day] if with_prices else []
     sums = [sa.func.sum(days.c[name]) for name in FIGURES]
     period = query.period
-    wanted = [days.c.day.between(period.first.isoformat(), period.last.isoformat())]
+    wanted: list[sa.ColumnElement[bool]] = [
+        days.c.day.between(period.first.isoformat(), period.last.isoformat())
+    ]
     for column, name in ((days.c.user, query.user), (days.c.user_group, query.group)):
         if name is not None:
             wanted.append(column == storable(name, 64))
@@ -180,39 +152,6 @@ def check_line(report: Report) -> str:
     charged = usage.gpu_seconds + usage.unbilled_seconds
     share = f" ({charged / report.busy_seconds:.2%})" if report.busy_seconds else ""
     return f"Workers measured {report.busy_seconds:.1f} s; {charged:.1f} s are charged{share}."
-
-
-def parse_month(text: str) -> Period:
-    """A month, "2026-11". Raises :class:`BadPeriod`."""
-    if not ISO_MONTH.fullmatch(text):
-        raise BadPeriod("a month such as 2026-11 is expected")
-    first = parse_day(f"{text}-01", "a month such as 2026-11 is expected")
-    return Period(first, (first + timedelta(days=31)).replace(day=1) - timedelta(days=1))
-
-
-def parse_day(text: str, expected: str = "a day such as 2026-11-30 is expected") -> date:
-    """A day. Raises :class:`BadPeriod`."""
-    try:
-        day = date.fromisoformat(text if ISO_DAY.fullmatch(text) and text.isascii() else "")
-    except ValueError:
-        raise BadPeriod(expected) from None
-    if not FIRST_YEAR <= day.year < 9999:
-        raise BadPeriod(expected)
-    return day
-
-
-def this_month(now: float) -> Period:
-    """The month so far; days are those of UTC."""
-    today = datetime.fromtimestamp(now, UTC).date()
-    return Period(today.replace(day=1), today)
-
-
-def parse_by(text: str) -> tuple[str, ...]:
-    """Names with commas between. Raises :class:`BadPeriod`."""
-    names = tuple(text.split(","))
-    if not set(names) <= set(COLUMNS) or len(set(names)) != len(names):
-        raise BadPeriod(f"some of {', '.join(COLUMNS)} are expected, with commas between")
-    return names
 
 
 def _rounded(figure: float) -> float:

@@ -13,18 +13,14 @@ from webapp.errors import Refused
 from webapp.ledger import report as report_module
 from webapp.ledger.ledger import Ledger
 from webapp.ledger.prices import BadPrices, PriceList, read_prices
-from webapp.ledger.report import (
+from webapp.ledger.report import check_line, csv_of, make_report, report_json, table_of
+from webapp.ledger.usage_query import (
     BadPeriod,
     Period,
     Query,
-    check_line,
-    csv_of,
-    make_report,
     parse_by,
     parse_day,
     parse_month,
-    report_json,
-    table_of,
     this_month,
 )
 from webapp.queues.contracts.charges import BusyTime, Outcome
