@@ -14,6 +14,7 @@ class WaitKind(StrEnum):
     """What keeps a job waiting."""
 
     NO_WORKER = "no_worker"  # none lives that takes jobs
+    WORKER_STARTS = "worker_starts"  # those that live are not ready yet
     OWN_LIMIT = "own_limit"  # its owner has as many running as it may
     GROUP_LIMIT = "group_limit"  # the group of its owner has
     JOBS_FIRST = "jobs_first"  # others, or earlier ones of its owner, go first
@@ -34,6 +35,8 @@ class WaitReason:
         """The same as a sentence."""
         if self.kind is WaitKind.NO_WORKER:
             return "No worker takes jobs now."
+        if self.kind is WaitKind.WORKER_STARTS:
+            return "A worker starts, or loads its first checkpoint."
         if self.kind is WaitKind.OWN_LIMIT:
             return f"Your limit of {self.limit} jobs at once."
         if self.kind is WaitKind.GROUP_LIMIT:
@@ -62,6 +65,8 @@ def _reason_of(
     sharing = frame.sharing
     if not view.outlook.workers:
         return WaitReason(WaitKind.NO_WORKER, others, own)
+    if view.cold_start:
+        return WaitReason(WaitKind.WORKER_STARTS, others, own)
     if running.fill_owner(frame.owner, sharing):
         return WaitReason(WaitKind.OWN_LIMIT, others, own, sharing.most_running)
     if running.fill_group(sharing):

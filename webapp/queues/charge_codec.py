@@ -86,6 +86,23 @@ def encode_charge(facts: Charge | BusyTime) -> str:
     return json.dumps(asdict(facts) | kind)
 
 
+def busy_name(busy: BusyTime) -> str:
+    """Under which name a store keeps a worker's time, one for each run of a worker and day."""
+    return f"{busy.worker} {busy.day}"
+
+
+def busy_key(name: str, text: str) -> str:
+    """The key of a worker's time as it was read: its name and what was kept under it."""
+    return f"{BUSY} {name}\n{text}"
+
+
+def parse_busy_key(key: str) -> tuple[str, str] | None:
+    """Name and text of a worker's time; None for the key of a charge."""
+    kind, blank, rest = key.partition(" ")
+    name, _, text = rest.partition("\n")
+    return (name, text) if blank and kind == BUSY else None
+
+
 def decode_charge(key: str, text: str) -> StoredCharge:
     """What :func:`encode_charge` wrote; a fact of another version that is not known is left out."""
     try:

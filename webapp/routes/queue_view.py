@@ -21,7 +21,7 @@ MOST_TOLD = 200  # jobs in an answer
 
 
 class ReasonFacts(TypedDict):
-    """Why a job waits. ``kind``: no_worker, own_limit, group_limit, jobs_first or workers_busy.
+    """Why a job waits, ``kind``: a ``WaitKind`` (docs/scheduling.md).
 
     ``others`` and ``own``: jobs that go first, of others and of its owner. ``limit``: jobs at once.
     """

@@ -13,7 +13,7 @@ from webapp.queues.charge_codec import device_of
 from webapp.queues.contracts.charges import BusyTime
 from webapp.queues.worker_id import WorkerId
 
-REPORT_SECONDS = 5.0  # between two reports of a busy worker; so much may be lost with it
+REPORT_SECONDS = 1.0  # between two reports of a busy worker; so much may be lost with it
 
 
 class DeviceMeter:

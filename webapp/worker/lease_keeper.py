@@ -56,8 +56,9 @@ class LeaseKeeper:
         log: logging.Logger,
         abandoned: threading.Event | None = None,
         step: Callable[[], None] = lambda: None,
+        tell_busy: Callable[[], None] = lambda: None,
     ) -> None:
-        """``step`` is called in the engine's thread at each step."""
+        """``step`` is called in the engine's thread at each step, ``tell_busy`` with a renewal."""
         self.store = store
         self.lease = lease
         self.preview_interval = (
@@ -66,6 +67,7 @@ class LeaseKeeper:
         self.log = log
         self.abandoned = abandoned or threading.Event()
         self.step = step
+        self.tell_busy = tell_busy
         self._lost = threading.Event()
         self._ended = threading.Event()
         self._changed = threading.Event()
@@ -139,7 +141,7 @@ class LeaseKeeper:
         while True:
             self._changed.wait(RENEWAL_SECONDS)
             self._changed.clear()
-            for act in (self._publish, self._renew, self._read_stop_request):
+            for act in (self._publish, self._renew, self.tell_busy, self._read_stop_request):
                 self._call_store(act)
             if self._ended.wait(MIN_REPORT_SECONDS):
                 return

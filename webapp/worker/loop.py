@@ -155,7 +155,7 @@ class Worker:
 
     def look_for_an_end(self) -> None:
         """End after the running job where somebody asked for it, or the service is another now."""
-        self.busy_report.tell()
+        self.tell_busy()
         if self.shutdown.draining.is_set():
             return
         command = self.store.pending_command(self.id)
@@ -262,6 +262,7 @@ class Worker:
             self.log.info("job %s: %d in %.2f s", lease.frame.id, status, seconds)
             self.log_times(lease, waited, seconds, time.monotonic() - started - seconds)
             self.count_cache(lease, held_before)
+            self.tell_busy()
         except LeaseLost:
             self.log.warning("job %s: the lease was lost; another has it", lease.frame.id)
         except Abandoned:
@@ -310,6 +311,13 @@ class Worker:
         except (QueueError, sqlite3.Error) as error:
             self.log.warning("a use of the cache was not counted: %s", error)
 
+    def tell_busy(self) -> None:
+        """Tell how long the worker has worked; where that fails, it is told later."""
+        try:
+            self.busy_report.tell()
+        except (QueueError, sqlite3.Error) as error:
+            self.log.warning("the worker's time is told later: %s", error)
+
     def answer_frame(self, lease: Lease) -> Answer:
         """The answer to a frame: the handler's, or the error envelope of what went wrong."""
         started = time.monotonic()
@@ -331,7 +339,10 @@ class Worker:
 
     def keep_lease(self, lease: Lease, options: Snapshot) -> LeaseKeeper:
         """A context that keeps the lease alive, publishes progress and checks for stop requests."""
-        terms = (self.store, lease, options, self.log, self.shutdown.abandoned, self.pace.step)
+        terms = (
+            self.store, lease, options, self.log, self.shutdown.abandoned, self.pace.step,
+            self.busy_report.tell,
+        )  # fmt: skip
         if job_codec.PICTURES_TAG in lease.frame.tags:
             return PictureKeeper(self.drawn_pictures, *terms)
         return LeaseKeeper(*terms)

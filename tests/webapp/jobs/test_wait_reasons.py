@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from webapp.jobs.cold_start import WORKER_START
 from webapp.jobs.queue_overview import QueueView
 from webapp.jobs.wait_reasons import WaitKind, WaitReason, find_reasons
 from webapp.queues.contracts.frame import Answer, Frame
@@ -43,6 +44,8 @@ def test_each_reason_is_told() -> None:
     assert told[3].text().endswith("1 of yours go first.")
     alone = find_reasons(look([frame(1, "ann")], [], WorkerOutlook(3.0)))
     assert list(alone.values()) == [WaitReason(WaitKind.WORKERS_BUSY)]
+    starting = replace(look(waiting, [], WorkerOutlook()), cold_start=WORKER_START)
+    assert {each.kind for each in find_reasons(starting).values()} == {WaitKind.WORKER_STARTS}
     assert [each.kind for each in find_reasons(look(waiting, [])).values()] == [
         WaitKind.NO_WORKER
     ] * 4

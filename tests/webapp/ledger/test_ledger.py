@@ -5,15 +5,11 @@ from dataclasses import replace
 
 import pytest
 
+from tests.webapp.ledger.sample_charges import CHARGE, NOON
 from webapp.ledger.ledger import Ledger, Usage
 from webapp.ledger.utc_days import day_of, first_day_kept, start_of_day
-from webapp.queues.contracts.charges import BusyTime, Charge, Outcome
+from webapp.queues.contracts.charges import BusyTime, Outcome
 
-NOON = start_of_day("2026-11-10") + 12 * 3600
-CHARGE = Charge(
-    "j1", "d1", "ann", NOON, 10.0, 8.0, 2.0, "studio", "generate", "painter", "cuda:0@host",
-    pictures=2, megapixel_steps=5.0, stored_bytes=1000,
-)  # fmt: skip
 USAGE = Usage(1, 10.0, 8.0, 2.0, 2, 5.0, 1000)
 
 

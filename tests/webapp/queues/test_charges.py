@@ -121,6 +121,23 @@ def test_charges_stay_until_they_are_removed(make: Make) -> None:
     other.remove_charges([])
 
 
+def test_a_workers_time_stands_once_and_stays_where_it_has_grown(make: Make) -> None:
+    store = make()
+    busy = BusyTime("cuda:0@h/m:1 3.5", "2026-11-30", "cuda:0@h", 3.0)
+    grown = replace(busy, seconds=4.5)
+    store.add_busy_time(busy)
+    store.add_busy_time(replace(busy, day="2026-12-01"))
+    read = store.read_charges(10)
+    assert [each.facts for each in read] == [busy, replace(busy, day="2026-12-01")]
+    assert len(store.read_charges(1)) == 1
+    store.add_busy_time(grown)
+    store.remove_charges([each.key for each in read])
+    (left,) = store.read_charges(10)
+    assert left.facts == grown
+    store.remove_charges([left.key])
+    assert store.read_charges(10) == []
+
+
 def test_beyond_a_bound_charges_are_dropped_and_counted(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:

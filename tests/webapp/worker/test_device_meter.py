@@ -60,12 +60,12 @@ def test_a_workers_time_is_told_now_and_then_by_day() -> None:
     report = BusyReport(GPU, meter, told.append, clock)
     report.tell()
     meter.begin("a")
-    for seconds in (1, 1, REPORT_SECONDS, 60, 1):
+    for seconds in (1, 0.2, REPORT_SECONDS, 60, 0.6):
         clock.skip(seconds)
         report.tell()
     report.tell(at_once=True)
     assert [(each.day, round(each.seconds)) for each in told] == [
-        ("1970-01-10", 1), ("1970-01-10", 7), ("1970-01-11", 60), ("1970-01-11", 61),
+        ("1970-01-10", 1), ("1970-01-10", 2), ("1970-01-11", 60), ("1970-01-11", 61),
     ]  # fmt: skip
     assert {each.device for each in told} == {"cuda:0@host"}
     assert len({each.worker for each in told}) == 1

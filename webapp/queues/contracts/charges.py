@@ -100,13 +100,13 @@ class Charges(Protocol):
     """Charges that the ledger has not got yet."""
 
     def add_busy_time(self, busy: BusyTime) -> None:
-        """Keep what a worker has measured. The same, again, does no harm."""
+        """Keep what a worker has measured, in place of what it said of that day before."""
         ...
 
     def read_charges(self, most: int) -> Sequence[StoredCharge]:
-        """The oldest charges; they stay."""
+        """The oldest charges, and then what workers have measured; they stay."""
         ...
 
     def remove_charges(self, keys: Sequence[str]) -> None:
-        """Forget charges that the ledger has."""
+        """Forget what the ledger has; a worker's time only where it has not grown since."""
         ...

@@ -5,8 +5,11 @@ from collections.abc import Sequence
 
 from webapp.queues.charge_codec import (
     DROPPED,
+    busy_key,
+    busy_name,
     decode_charge,
     encode_charge,
+    parse_busy_key,
     unanswered_charge,
 )
 from webapp.queues.contracts.charges import (
@@ -25,7 +28,7 @@ SELECT_LEASED = f"SELECT {FRAME_COLUMNS}, worker, token, leased_at, expires FROM
 COUNT_CHARGES = 'SELECT COALESCE(MAX("index") - MIN("index") + 1, 0) FROM charges'
 
 
-def add_charge(db: sqlite3.Connection, facts: Charge | BusyTime) -> None:
+def add_charge(db: sqlite3.Connection, facts: Charge) -> None:
     """Keep a charge for the ledger, in the transaction of what it tells of."""
     (kept,) = db.execute(COUNT_CHARGES).fetchone()
     if kept >= MAX_CHARGES:
@@ -62,16 +65,32 @@ class SqliteCharges(StorePart):
     def add_busy_time(self, busy: BusyTime) -> None:
         """Keep what a worker has measured."""
         with self.database.write_transaction() as db:
-            add_charge(db, busy)
+            db.execute(
+                "INSERT OR REPLACE INTO busy_times (name, facts) VALUES (?, ?)",
+                (busy_name(busy), encode_charge(busy)),
+            )
 
     def read_charges(self, most: int) -> Sequence[StoredCharge]:
-        """The oldest charges; they stay."""
+        """The oldest charges, and then what workers have measured; they stay."""
         query = 'SELECT "index", facts FROM charges ORDER BY "index" LIMIT ?'
         with self.database.read_connection() as db:
             rows = db.execute(query, (most,)).fetchall()
-        return [decode_charge(str(row["index"]), row["facts"]) for row in rows]
+            told = db.execute(
+                "SELECT name, facts FROM busy_times ORDER BY name LIMIT ?", (most - len(rows),)
+            ).fetchall()
+        found = [decode_charge(str(row["index"]), row["facts"]) for row in rows]
+        times = (decode_charge(busy_key(row["name"], row["facts"]), row["facts"]) for row in told)
+        return [*found, *times]
 
     def remove_charges(self, keys: Sequence[str]) -> None:
-        """Forget charges that the ledger has."""
+        """Forget what the ledger has."""
+        times = [(key, parse_busy_key(key)) for key in keys]
         with self.database.write_transaction() as db:
-            db.executemany('DELETE FROM charges WHERE "index" = ?', [(int(key),) for key in keys])
+            db.executemany(
+                'DELETE FROM charges WHERE "index" = ?',
+                [(int(key),) for key, busy in times if busy is None],
+            )
+            db.executemany(
+                "DELETE FROM busy_times WHERE name = ? AND facts = ?",
+                [busy for _, busy in times if busy is not None],
+            )

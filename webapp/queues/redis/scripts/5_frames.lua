@@ -15,8 +15,15 @@ local function add_charge(facts)
     end
 end
 
-acts.add_charge = function()
-    add_charge(args.charge)
+acts.remove_charges = function()
+    for _, entry in ipairs(args.charges) do
+        call('XDEL', P .. 'charges', entry)
+    end
+    for _, each in ipairs(args.times) do -- name, text as it was read
+        if call('HGET', P .. 'busy_times', each[1]) == each[2] then
+            call('HDEL', P .. 'busy_times', each[1])
+        end
+    end
 end
 
 -- Charges a delivery that nothing came of.

@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.wait import Clock, wait_until
-from tests.webapp.ledger.test_ledger import CHARGE
+from tests.webapp.ledger.sample_charges import CHARGE
 from webapp.access.secret import Secret
 from webapp.errors import Unavailable
 from webapp.ledger import drain as drain_module

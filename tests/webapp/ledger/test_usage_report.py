@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.webapp.ledger.test_ledger import CHARGE, NOON
+from tests.webapp.ledger.sample_charges import CHARGE, NOON
 from webapp.errors import Refused
 from webapp.ledger import report as report_module
 from webapp.ledger.ledger import Ledger
