@@ -4501,7 +4501,7 @@ export interface components {
         };
         /**
          * ReasonFacts
-         * @description Why a job waits. ``kind``: no_worker, own_limit, group_limit, jobs_first or workers_busy.
+         * @description Why a job waits, ``kind``: a ``WaitKind`` (docs/scheduling.md).
          *
          *     ``others`` and ``own``: jobs that go first, of others and of its owner. ``limit``: jobs at once.
          */
