@@ -2,9 +2,13 @@
 
 from dataclasses import dataclass
 
+from webapp.access.scopes import AccessScope
 from webapp.accounts.database import AccountDatabase
 from webapp.accounts.limits import find_plan
 from webapp.queues.plans import Plan, Plans
+
+USUAL_PRIORITY = 0
+"""More is for admins to ask for; others have what their limits add."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,4 +25,5 @@ class AccountPlans:
         if said is None:
             return by_flags
         own = said.user.or_else(said.role).or_else(by_flags.limits)
-        return Plan(by_flags.max_jobs, own, said.group, said.of_group)
+        most = None if role == AccessScope.OWNER else USUAL_PRIORITY
+        return Plan(by_flags.max_jobs, own, said.group, said.of_group, most)

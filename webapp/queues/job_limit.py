@@ -17,6 +17,7 @@ from webapp.queues.quotas import Quotas, check_amount, check_size
 
 UNCHECKED_BYTES = 64 * 1024  # bytes of a body for which the disk is not asked
 MAX_BYTES = 2 << 30  # bytes of one caller's bodies in the queue
+LOCKS = 64  # by group or owner: who is counted for long holds up few others
 NO_QUOTAS = Quotas(None, lambda user: 0)
 
 
@@ -35,7 +36,7 @@ class JobLimit:
         """``spare`` bytes stay free on the disk of ``folder``."""
         self.plans, self.folder, self.spare, self.max_bytes = plans, folder, spare, max_bytes
         self.quotas, self.clock = quotas, clock
-        self.lock = threading.Lock()
+        self.locks = tuple(threading.Lock() for _ in range(LOCKS))
 
     def put(self, queue: Queue, frame: Frame, role: str = "") -> None:
         """Queue a frame by the plan of its owner, who has that role.
@@ -47,7 +48,9 @@ class JobLimit:
         if size > UNCHECKED_BYTES:
             self._check_disk(size)
         plan = self.plans.plan_of(frame.owner, role)
-        with self.lock:  # or many at once would all find room
+        if plan.limits.stored_bytes is not None:
+            self.quotas.stored(frame.owner)  # looks through files: known once the lock is held
+        with self.locks[hash(plan.group or frame.owner) % LOCKS]:  # or all at once would find room
             self._check_depth(queue, frame, plan)
             self.check_plan(queue, frame, plan)
             queue.put(by_plan(frame, plan))
@@ -100,5 +103,5 @@ ASKED_ABOUT = frozenset(
 def by_plan(frame: Frame, plan: Plan) -> Frame:
     """The frame with what the plan says of its turn, and the group that it counts for."""
     tags = {**frame.tags, GROUP_TAG: plan.group} if plan.group else frame.tags
-    priority = frame.priority + plan.priority
+    priority = plan.priority(frame.priority)
     return replace(frame, weight=plan.weight, priority=priority, sharing=plan.sharing(), tags=tags)

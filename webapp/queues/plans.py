@@ -47,23 +47,25 @@ UNBOUNDED = Limits()
 class Plan:
     """What one caller may take. ``max_jobs``: jobs of one kind in the queue.
 
-    ``limits``: by the caller's name, else its role. ``group``: "" for none.
+    ``limits``: by the caller's name, else its role. ``group``: "" for none. ``most_priority``: that
+    it may ask for, before what the plan adds; None: any.
     """
 
     max_jobs: int
     limits: Limits = UNBOUNDED
     group: str = ""
     group_limits: Limits = UNBOUNDED
+    most_priority: int | None = None
 
     @property
     def weight(self) -> float:
         """In the match rule, beside other owners, or the other members of the group."""
         return EVEN_SHARE if self.limits.weight is None else self.limits.weight
 
-    @property
-    def priority(self) -> int:
-        """What is added to the priority of its jobs."""
-        return self.limits.or_else(self.group_limits).priority or 0
+    def priority(self, asked: int) -> int:
+        """The priority of a job for which one was asked."""
+        granted = asked if self.most_priority is None else min(asked, self.most_priority)
+        return granted + (self.limits.or_else(self.group_limits).priority or 0)
 
     def sharing(self) -> Sharing:
         """What the match rule is told of it."""

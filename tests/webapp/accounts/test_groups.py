@@ -104,7 +104,8 @@ def test_a_plan_is_the_users_then_the_roles_then_the_flags(accounts: Accounts) -
     ann, bob = plans.plan_of("ann", "user"), plans.plan_of("bob", "user")
     assert (ann.limits.gpu_seconds_day, bob.limits.gpu_seconds_day) == (0.0, 60.0)
     assert (ann.weight, bob.weight, ann.max_jobs) == (2.0, 4.0, 3)
-    assert (ann.priority, bob.priority) == (7, 0)
+    assert (ann.priority(0), bob.priority(-2), bob.priority(9)) == (7, -2, 0)
+    assert plans.plan_of("bob", "owner").priority(9) == 9
     assert ann.sharing() == Sharing("studio", 3.0, 2, 5)
     assert bob.sharing() == Sharing(most_running=2)
     assert ann.group_limits.pictures_month == 10
