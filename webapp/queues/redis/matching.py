@@ -1,7 +1,8 @@
 """What the match rule is told of a store in Redis, and what it answers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 from webapp.queues.redis.server import text_of
@@ -43,11 +44,12 @@ def backlog_of(reply: Sequence[Any]) -> Backlog:
         for priority, owner, *fields in account_rows
     }
     rounds = {int(priority): int(float(turn)) for priority, turn in round_rows}
+    parse = cache(sharing_of)  # few texts, of many frames
     return Backlog(
         float(now),
         bool(expired),
         int(version),
-        [candidate_of(row) for row in candidates],
+        [candidate_of(row, parse) for row in candidates],
         {int(row[1]): text_of(row[0]) for row in candidates},
         Turns(
             lambda priority, owner: accounts.get((priority, owner)),
@@ -93,7 +95,7 @@ def is_top_held_back(backlog: Backlog) -> bool:
     return not has_class(backlog, max(each.priority for each in backlog.candidates))
 
 
-def candidate_of(row: Sequence[Any]) -> Candidate:
+def candidate_of(row: Sequence[Any], parse: Callable[[bytes | str], Sharing]) -> Candidate:
     """A frame that waits, from the columns of ``CANDIDATE`` in ``scripts/4_match.lua``."""
     _, index, owner, priority, checkpoint, put_at, predicted, weight, sharing, deadly = row
     return Candidate(
@@ -105,7 +107,7 @@ def candidate_of(row: Sequence[Any]) -> Candidate:
         float(predicted),
         float(weight),
         bool(deadly),
-        sharing_of(sharing),
+        parse(sharing),
     )
 
 

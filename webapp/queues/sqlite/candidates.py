@@ -4,7 +4,7 @@ the leased ones.
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import replace
+from functools import cache
 
 from webapp.queues.scheduler import Candidate
 from webapp.queues.sharing import RunningJobs, count_running, parse_sharing
@@ -59,13 +59,8 @@ FROM frames LEFT JOIN workloads ON frame = "index" WHERE "index" IN ({SELECT_DEA
 def read_candidates(db: sqlite3.Connection) -> Sequence[Candidate]:
     """The frames among which the match rule chooses; deadly ones where no other waits."""
     rows = db.execute(SELECT_HEADS).fetchall() or db.execute(SELECT_DEADLY_FRAMES).fetchall()
-    return [candidate_of(row) for row in rows]
-
-
-def candidate_of(row: sqlite3.Row) -> Candidate:
-    """A frame of ``CANDIDATE_COLUMNS``, whether it is deadly, and its sharing."""
-    *facts, sharing = tuple(row)
-    return replace(Candidate(*facts), sharing=parse_sharing(sharing))
+    parse = cache(parse_sharing)  # few texts, of many frames
+    return [Candidate(*(*facts, parse(sharing))) for *facts, sharing in map(tuple, rows)]
 
 
 def read_running(db: sqlite3.Connection) -> RunningJobs:
