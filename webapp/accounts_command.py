@@ -13,6 +13,8 @@ from webapp.accounts.accounts import Accounts, open_accounts
 from webapp.accounts.api_tokens import DEFAULT_DAYS, MAX_DAYS, TokenSpec, list_tokens
 from webapp.accounts.audit import Actor
 from webapp.accounts.errors import AccountsUnusable
+from webapp.accounts.groups import list_groups
+from webapp.accounts.limits import RANGES, USER, checked_limits, list_limits
 from webapp.accounts.passwords import generate_password
 from webapp.accounts.roles import TOKEN_SCOPES, Role
 from webapp.accounts.users import find_user, list_users, normalize_name
@@ -72,6 +74,7 @@ def users_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     add = _command(commands, "add", "add a user", add_user, named=True)
     add.add_argument("--role", type=Role, default=Role.MEMBER, help=_choices(Role))
+    add.add_argument("--group", type=normalize_name, default="", help="that it is in")
     _add_password(add)
     add.add_argument(
         "--no-password", action="store_true", help="one who comes by a proxy or OIDC provider"
@@ -84,6 +87,18 @@ def users_parser() -> argparse.ArgumentParser:
     _command(commands, "enable", "let a user in again", enable_user, named=True)
     _command(commands, "logout", "end all logins of a user", end_logins, named=True)
     _command(commands, "remove", "remove a user; its pictures stay", remove_user, named=True)
+    group = _command(commands, "group", "put a user into a group", change_group, named=True)
+    group.add_argument("group", type=normalize_name, nargs="?", default="", help="default: none")
+    _command(commands, "groups", "all groups", show_groups)
+    _command(commands, "add-group", "add a group of users", add_group, named=True)
+    _command(commands, "remove-group", "remove a group; its users stay", remove_group, named=True)
+    limit = _command(commands, "limit", "set what a user, group or role may take", set_limits)
+    limit.add_argument("whom", metavar="WHOM", help="NAME, group:NAME or role:NAME")
+    limit.add_argument(
+        "limits", metavar="LIMIT=NUMBER", nargs="*", type=_limit,
+        help=f"in place of those before: {', '.join(RANGES)}",
+    )  # fmt: skip
+    _command(commands, "limits", "what users, groups and roles may take", show_limits)
     return parser
 
 
@@ -107,7 +122,7 @@ def tokens_parser() -> argparse.ArgumentParser:
 def add_user(arguments: argparse.Namespace, accounts: Accounts, actor: Actor) -> None:
     """Add; prints a password that was made."""
     password = None if arguments.no_password else _new_password(arguments)
-    accounts.add_user(actor, arguments.name, arguments.role, password)
+    accounts.add_user(actor, arguments.name, arguments.role, password, arguments.group)
     print(f"{arguments.name} is {arguments.role}.")
     _tell_made(arguments, password)
 
@@ -143,6 +158,41 @@ def enable_user(arguments: argparse.Namespace, accounts: Accounts, actor: Actor)
 def end_logins(arguments: argparse.Namespace, accounts: Accounts, actor: Actor) -> None:
     """All of them."""
     print(f"{accounts.revoke_logins(actor, arguments.name)} ended.")
+
+
+def change_group(arguments: argparse.Namespace, accounts: Accounts, actor: Actor) -> None:
+    """Into a group, or out of it."""
+    accounts.set_group(actor, arguments.name, arguments.group)
+
+
+def add_group(arguments: argparse.Namespace, accounts: Accounts, actor: Actor) -> None:
+    """A new one, without members."""
+    accounts.add_group(actor, arguments.name)
+
+
+def remove_group(arguments: argparse.Namespace, accounts: Accounts, actor: Actor) -> None:
+    """Its limits go with it."""
+    accounts.remove_group(actor, arguments.name)
+
+
+def show_groups(arguments: argparse.Namespace, accounts: Accounts, actor: Actor) -> None:
+    """A line each."""
+    for group in list_groups(accounts.database):
+        print(f"{group.name}\t{' '.join(group.members)}")
+
+
+def set_limits(arguments: argparse.Namespace, accounts: Accounts, actor: Actor) -> None:
+    """All that is said of one."""
+    kind, _, name = arguments.whom.rpartition(":")
+    values = checked_limits(kind or USER, dict(arguments.limits))
+    accounts.set_limits(actor, kind or USER, normalize_name(name), values)
+
+
+def show_limits(arguments: argparse.Namespace, accounts: Accounts, actor: Actor) -> None:
+    """A line each."""
+    for one in list_limits(accounts.database):
+        told = " ".join(f"{name}={value:g}" for name, value in one.limits.told().items())
+        print(f"{one.name if one.kind == USER else f'{one.kind}:{one.name}'}\t{told}")
 
 
 def remove_user(arguments: argparse.Namespace, accounts: Accounts, actor: Actor) -> None:
@@ -216,6 +266,11 @@ def _days(text: str) -> float | None:
     if not 0 < days <= MAX_DAYS:
         raise ValueError
     return days
+
+
+def _limit(text: str) -> tuple[str, float]:
+    name, _, number = text.partition("=")
+    return name, float(number)
 
 
 def _date(seconds: float) -> str:

@@ -35,12 +35,14 @@ from webapp.routes import (
     poses,
     probes,
     progress,
+    queue_view,
     server_stop,
     signed_links,
     styles,
     sysinfo,
     token_count,
     training,
+    usage,
     worker_commands,
     worker_drain,
     workers,
@@ -88,6 +90,7 @@ API: tuple[RouteModule, ...] = (
     styles, docs, extras, pictures, machine, sysinfo, worker_commands, plugins, interrogate,
     training, foreign_apis, openai_images, openai_models, events, login, signed_links, metrics,
     model_tools, model_report, model_notes, queue_api, api_jobs, job_events, workers, worker_drain,
+    queue_view, usage,
 )  # fmt: skip
 """The modules of routes; each has one ``blueprint(services)``."""
 
@@ -142,9 +145,17 @@ def create_app(services: "Services") -> Flask:
 
 def account_routes() -> tuple[RouteModule, ...]:
     """Those of accounts: what they import takes a while, and few services have accounts."""
-    from webapp.routes.accounts import audit_log, invitations, me, oidc_login, tokens, users
+    from webapp.routes.accounts import (
+        audit_log,
+        groups,
+        invitations,
+        me,
+        oidc_login,
+        tokens,
+        users,
+    )
 
-    return (me, users, tokens, invitations, audit_log, oidc_login)
+    return (me, users, groups, tokens, invitations, audit_log, oidc_login)
 
 
 def install_audit(app: Flask, accounts: "Accounts") -> None:

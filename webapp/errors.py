@@ -55,7 +55,14 @@ from generator.errors import (
 from generator.memory_errors import find_memory_error, first_sentence
 from plugins.errors import BadManifest, BadPackage, PluginError, Withheld
 from webapp.queues.contracts.frame import Answer
-from webapp.queues.errors import AnswerTooLarge, QueueError, QueueFull, TooManyGroups
+from webapp.queues.errors import (
+    AnswerTooLarge,
+    JobTooLarge,
+    QueueError,
+    QueueFull,
+    QuotaExceeded,
+    TooManyGroups,
+)
 
 RETRY_AFTER_DRAIN = 30
 """Seconds after which a service that ends may have been started again."""
@@ -268,6 +275,8 @@ STATUSES: tuple[tuple[type[BaseException], int], ...] = (
     (QueueFull, 507),
     (AnswerTooLarge, 500),
     (TooManyGroups, 429),
+    (QuotaExceeded, 429),
+    (JobTooLarge, 422),
     (QueueError, 503),
     (sqlite3.Error, 503),
 )
@@ -315,6 +324,8 @@ def error_answer(exception: BaseException) -> Answer:
         return json_answer(422, {"detail": [fault_json(fault) for fault in exception.faults]})
     detail, errors = error_texts(exception)
     body = {"error": name_of(exception), "detail": detail, "body": "", "errors": errors}
+    if isinstance(exception, QuotaExceeded):
+        return json_answer(status_of(exception), {**body, "quota": dict(exception.facts)})
     return json_answer(status_of(exception), body)
 
 

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -21,14 +21,18 @@ from webapp.access.login_throttle import LoginThrottle
 from webapp.access.signed_urls import UrlSigner
 from webapp.files.file_services import FileServices, create_file_services
 from webapp.files.upload_policy import limits_of
+from webapp.files.user_storage import USERS_FOLDER, UserStorage
 from webapp.http.waiting_limit import WaitingLimit
 from webapp.http.watcher_limit import WatcherLimit
 from webapp.jobs.job_book import JOBS_FILE, JobBook
 from webapp.jobs.queue_overview import QueueOverview
+from webapp.ledger.handle import LedgerHandle
+from webapp.ledger.prices import NO_PRICES, PriceList, read_prices
 from webapp.logs import start_log
 from webapp.plugins.model_registry import registry_of
 from webapp.plugins.web_plugins import WebPlugins
 from webapp.process_tree import SUPERVISOR_VARIABLE
+from webapp.queues.contracts.charges import Charges
 from webapp.queues.contracts.counters import Counters
 from webapp.queues.contracts.entries import EntryQueues
 from webapp.queues.contracts.heartbeats import Heartbeats
@@ -42,7 +46,8 @@ from webapp.queues.contracts.stop_requests import StopRequests
 from webapp.queues.contracts.worker_commands import WorkerCommands
 from webapp.queues.drawn_pictures import DrawnPictures
 from webapp.queues.job_limit import JobLimit
-from webapp.queues.plans import Plans
+from webapp.queues.plans import Plans, PlanSource
+from webapp.queues.quotas import Quotas
 from webapp.queues.task_registry import TaskRegistry
 from webapp.settings.data_dir import open_store, service_token
 from webapp.settings.option_store import OptionStore, options_of
@@ -65,6 +70,7 @@ STORE_PARTS = (
     "counters",
     "plugin_states",
     "service_notices",
+    "charges",
 )
 """Names of the services that one store gives."""
 
@@ -83,6 +89,7 @@ class Services:
     counters: Counters
     plugin_states: PluginStates
     service_notices: ServiceNotices
+    charges: Charges
     entries: EntryQueues
     registry: Registry
     options: OptionStore
@@ -100,6 +107,8 @@ class Services:
     drawn_pictures: DrawnPictures  # of jobs that run
     overview: QueueOverview  # places and times of waiting jobs
     signer: UrlSigner  # of links to pictures
+    ledger: LedgerHandle  # what jobs took
+    prices: PriceList = NO_PRICES  # of what they took
     accounts: "Accounts | None" = None  # None without --accounts
     filing: FileServices | None = None  # None without --filebrowser
     tasks: TaskRegistry = field(default_factory=TaskRegistry)
@@ -122,7 +131,7 @@ def build_services(
     Call it after any fork; ``Services.close`` ends the threads. ``overrides`` take the place of
     services by name (``registry=``, …), and ``store`` that of all its parts; who brings one closes
     it. Raises ``TypeError``
-    for a name that no service has.
+    for a name that no service has, ``BadPrices`` for the file of ``--price-file``.
     """
     if unknown := overrides.keys() - {field.name for field in fields(Services)}:
         raise TypeError(f"There is no service named {', '.join(sorted(unknown))}.")
@@ -152,12 +161,15 @@ def build_services(
     registry.set_plugin_families(overrides["plugins"].families())
     if config.accounts:
         _open_accounts(config, overrides, closing)
+    overrides.setdefault("prices", read_prices(config.price_file))
+    if "ledger" not in overrides:
+        overrides["ledger"] = LedgerHandle(config.database_url, config.easel_dir)
+        closing.callback(overrides["ledger"].close)
     overrides.setdefault("credentials", _read_credentials(config))
     overrides.setdefault("signer", UrlSigner(session_key(config.easel_dir)))
     overrides.setdefault("waiting_limit", WaitingLimit(config.max_waiting_requests))
-    overrides.setdefault(
-        "job_limit", JobLimit(plans_of(config), config.easel_dir, config.upload_spare)
-    )
+    if "job_limit" not in overrides:
+        overrides["job_limit"] = _create_job_limit(config, overrides)
     _set_job_parts(config, overrides, closing)
     return Services(**{"config": config, "log": log, "close": closing.close, **overrides})
 
@@ -171,6 +183,18 @@ def _set_job_parts(config: "Config", overrides: dict[str, Any], closing: ExitSta
     overrides.setdefault("drawn_pictures", DrawnPictures(config.easel_dir))
     parts = (overrides[name] for name in ("queue", "progress", "heartbeats"))
     overrides.setdefault("overview", QueueOverview(*parts))
+
+
+def _create_job_limit(config: "Config", overrides: Mapping[str, Any]) -> JobLimit:
+    """The way into the queue, by the flags, and by accounts where there are some."""
+    plans: PlanSource = plans_of(config)
+    if overrides.get("accounts") is not None:
+        from webapp.accounts.account_plans import AccountPlans
+
+        plans = AccountPlans(overrides["accounts"].database, plans_of(config))
+    ledger: LedgerHandle = overrides["ledger"]
+    quotas = Quotas(ledger.get, UserStorage(config.data_dir / USERS_FOLDER).size)
+    return JobLimit(plans, config.easel_dir, config.upload_spare, quotas=quotas)
 
 
 def plans_of(config: "Config") -> Plans:

@@ -3,13 +3,15 @@
 Each change and the line of the audit log that tells of it are one transaction.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+import sqlalchemy as sa
 
 from webapp.access.credentials import Caller
 from webapp.access.login_throttle import FailureCounter
 from webapp.access.secret import Secret
-from webapp.accounts import api_tokens, audit, invitations, logins, users
+from webapp.accounts import api_tokens, audit, groups, invitations, limits, logins, users
 from webapp.accounts.api_tokens import ApiToken, TokenSpec
 from webapp.accounts.audit import Actor
 from webapp.accounts.database import AccountDatabase, open_database
@@ -20,6 +22,7 @@ from webapp.accounts.passwords import AccountPasswords, check_password
 from webapp.accounts.roles import Role
 from webapp.accounts.users import User, UserChange
 from webapp.errors import NothingThere, Refused, WrongCredential
+from webapp.queues.plans import Limits
 
 WRONG_OLD_PASSWORD = "The old password is not right."
 MAX_FAILURES_TOLD = 120  # lines a minute about wrong passwords; beyond them the throttle is enough
@@ -36,17 +39,53 @@ class Accounts:
         default_factory=lambda: FailureCounter(tries=MAX_FAILURES_TOLD)
     )
 
-    def add_user(self, actor: Actor, name: str, role: Role, password: Secret | None) -> User:
+    def add_user(
+        self, actor: Actor, name: str, role: Role, password: Secret | None, group: str = ""
+    ) -> User:
         """A new user; without a password one who comes by a proxy or an OIDC provider.
 
-        Raises ``Refused`` for the name or password, ``Conflict`` for a name that is taken.
+        Raises ``Refused`` for the name or password, ``Conflict`` for a name that is taken,
+        ``NothingThere`` for a group that there is not.
         """
         users.check_name(name, self.taken)
         encoded = self._checked_hash(password, name)
         with self.database.write() as connection:
             user = users.add_user(connection, name, role, encoded)
-            audit.record(connection, actor, "user.add", name, f"role {role}")
-        return user
+            groups.set_group(connection, user, group)
+            told = f"role {role}, group {group}" if group else f"role {role}"
+            audit.record(connection, actor, "user.add", name, told)
+        return replace(user, group=group)
+
+    def add_group(self, actor: Actor, name: str) -> None:
+        """A new group. Raises ``Refused`` for its name, ``Conflict`` where there is one."""
+        with self.database.write() as connection:
+            groups.add_group(connection, name)
+            audit.record(connection, actor, "group.add", name)
+
+    def remove_group(self, actor: Actor, name: str) -> None:
+        """Remove a group; its members are in none then. Raises ``NothingThere``."""
+        with self.database.write() as connection:
+            groups.remove_group(connection, name)
+            audit.record(connection, actor, "group.remove", name)
+
+    def set_group(self, actor: Actor, name: str, group: str) -> User:
+        """The user, in that group from now on; "" for none. Raises ``NothingThere``."""
+        with self.database.write() as connection:
+            groups.set_group(connection, users.require_user(connection, name), group)
+            told = f"group {group}" if group else "no group"
+            audit.record(connection, actor, "user.change", name, told)
+            return users.require_user(connection, name)
+
+    def set_limits(self, actor: Actor, kind: str, name: str, values: Limits) -> None:
+        """What a user, group or role may take, in place of what was said before.
+
+        Raises ``NothingThere`` where there is none of that kind and name.
+        """
+        with self.database.write() as connection:
+            _check_bounded(connection, kind, name)
+            limits.set_limits(connection, kind, name, values)
+            told = ", ".join(f"{each} {value:g}" for each, value in values.told().items())
+            audit.record(connection, actor, "limits.set", f"{kind} {name}", told or "none")
 
     def change_user(
         self,
@@ -214,6 +253,18 @@ class Accounts:
             raise Refused("This is an API token's form: choose another password.")
         check_password(password, name)
         return self.passwords.hash_password(password)
+
+
+def _check_bounded(connection: sa.Connection, kind: str, name: str) -> None:
+    if kind == limits.USER:
+        users.require_user(connection, name)
+    elif kind == limits.GROUP:
+        groups.require_group(connection, name)
+    elif kind != limits.ROLE or name not in set(Role):
+        raise NothingThere(
+            f"There is no {kind[:8]} {name[:32]!r}: limits are for a user, a group or a role "
+            f"({', '.join(Role)})."
+        )
 
 
 def open_accounts(

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from webapp.access.credentials import OWNER
 from webapp.accounts.database import AccountDatabase, inserted_id
 from webapp.accounts.roles import Role
-from webapp.accounts.schema import logins, tokens, users
+from webapp.accounts.schema import groups, limits, logins, tokens, users
 from webapp.errors import Conflict, NothingThere, Refused
 
 USER_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*(?:\.[a-z0-9_-]+)*")
@@ -32,6 +32,7 @@ class User:
     disabled: float | None
     has_password: bool
     identity: str | None
+    group: str = ""  # "": in none
 
     @property
     def is_enabled(self) -> bool:
@@ -51,6 +52,8 @@ class UserChange:
 COLUMNS = (
     users.c.id, users.c.name, users.c.role, users.c.created, users.c.disabled,
     users.c.password.is_not(None).label("has_password"), users.c.identity,
+    sa.select(groups.c.name).where(groups.c.id == users.c.group_id).correlate(users)
+    .scalar_subquery().label("in_group"),
 )  # fmt: skip
 
 
@@ -58,7 +61,7 @@ def to_user(row: sa.Row) -> User:
     """The user of a row of ``COLUMNS``."""
     return User(
         row.id, row.name, Role(row.role), row.created, row.disabled, bool(row.has_password),
-        row.identity,
+        row.identity, row.in_group or "",
     )  # fmt: skip
 
 
@@ -220,11 +223,9 @@ def remove_user(connection: sa.Connection, name: str) -> User:
     _check_other_admin(connection, user)
     for table in (logins, tokens):
         connection.execute(table.delete().where(table.c.user_id == user.id))
-    connection.execute(
-        users.update()
-        .where(users.c.id == user.id)
-        .values(removed=time(), password=None, identity=None)
-    )
+    connection.execute(limits.delete().where(limits.c.kind == "user", limits.c.name == user.name))
+    gone = {"removed": time(), "password": None, "identity": None, "group_id": None}
+    connection.execute(users.update().where(users.c.id == user.id).values(**gone))
     return user
 
 

@@ -10,6 +10,7 @@ from typing_extensions import TypedDict
 
 from generator.prompt.styles import read_styles
 from generator.request import GenerationRequest
+from generator.scripts.workload import JobSize
 from webapp.access.scopes import AccessScope, requires
 from webapp.errors import Refused
 from webapp.http import request_images
@@ -17,6 +18,7 @@ from webapp.http.openapi import Base64, RouteNote, with_note
 from webapp.http.url_fetch import fetch_rules
 from webapp.queues.contracts.frame import Frame
 from webapp.queues.job_codec import GENERATE, AnswerForm, EasExtras, QueuedGeneration, encode_job
+from webapp.queues.quotas import ASKED_TAG
 from webapp.requests import eas
 from webapp.requests.context import RequestContext
 from webapp.requests.fields import GenerationBody, read_body
@@ -137,7 +139,7 @@ def to_frame(services: Services, body: GenerationBody, shape: AnswerShape = SDAP
     if save or job.origins_dir:
         check_free_space(services, estimate_bytes(accepted.request))
     store_overrides(accepted.body, services)
-    return frame_of(job, task, services, accepted.work)
+    return frame_of(job, task, services, accepted.size)
 
 
 def picture_reader(
@@ -201,16 +203,16 @@ def store_overrides(body: GenerationBody, services: Services) -> None:
         services.options.update(without_nulls(changes) if services.config.lenient else changes)
 
 
-def frame_of(job: QueuedGeneration, task: str, services: Services, work: float) -> Frame:
-    """The frame that carries a job of so many megapixel-steps."""
+def frame_of(job: QueuedGeneration, task: str, services: Services, size: JobSize) -> Frame:
+    """The frame that carries a job of this size."""
     return Frame(
         id=uuid4().hex,
         kind=GENERATE,
         body=encode_job(job),
         owner=caller().name,
         checkpoint=title_of(job.request, services),
-        tags={TASK_TAG: task, ROUTE_TAG: job.route},
-        work=work,
+        tags={TASK_TAG: task, ROUTE_TAG: job.route, ASKED_TAG: str(size.pictures)},
+        work=size.megapixel_steps,
     )
 
 

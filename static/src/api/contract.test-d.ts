@@ -1,6 +1,7 @@
 /** Compile-time checks that the page's types agree with the service's schema; there is nothing to run. */
 import type * as files from '../files/api'
 import type * as models from '../models/api'
+import type * as queue from '../queue/api'
 import type { AnswerOf, Mismatch, RequestOf } from './contract'
 import type * as sdapi from './sdapi'
 
@@ -23,6 +24,7 @@ export type Answers = [
   Agree<Mismatch<sdapi.TaskProgress, AnswerOf<'/internal/progress'>>>,
   Agree<Mismatch<models.Card[], AnswerOf<'/api/models/cards', 'get'>>>,
   Agree<Mismatch<models.ModelReport, AnswerOf<'/api/models/report', 'get'>>>,
+  Agree<Mismatch<queue.QueueState, AnswerOf<'/api/v1/queue', 'get'>>>,
   Agree<Mismatch<models.WrittenModel, AnswerOf<'/api/models/merge'>>>,
   Agree<Mismatch<sdapi.PictureInfo, AnswerOf<'/sdapi/v1/png-info'>>>,
 ]

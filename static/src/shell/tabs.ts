@@ -22,6 +22,11 @@ export const TABS: readonly Tab[] = [
   { name: 'pnginfo', view: defineAsyncComponent(() => import('../pnginfo/PngInfoTab.vue')) },
   { name: 'models', view: defineAsyncComponent(() => import('../models/ModelsTab.vue')) },
   {
+    name: 'queue',
+    view: defineAsyncComponent(() => import('../queue/QueueTab.vue')),
+    offered: ({ login }) => login === true, // where there may be others
+  },
+  {
     name: 'files',
     view: defineAsyncComponent(() => import('../files/FilesTab.vue')),
     offered: ({ filebrowser }) => filebrowser,

@@ -35,7 +35,7 @@ PAGE = ROOT / "docs/accounts.md"
 WORDS = "five wet maps hum"
 HERE = Actor("test")
 FLAG_TOKEN, METRICS_TOKEN = "flag-token-of-the-owner", "flag-token-for-metrics"
-BLUEPRINTS = ("me", "users", "tokens", "invitations", "audit", "oidc")
+BLUEPRINTS = ("me", "users", "groups", "tokens", "invitations", "audit", "oidc")
 WHO = ("nobody", "viewer", "member", "other", "admin", "read", "expired", "revoked", "disabled")
 EVIL = {"Origin": "https://evil.example"}
 

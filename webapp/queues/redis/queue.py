@@ -10,9 +10,11 @@ from enum import IntEnum
 from typing import Any
 from uuid import uuid4
 
+from webapp.queues.contracts.charges import MAX_CHARGES
 from webapp.queues.contracts.frame import Frame, Lease
 from webapp.queues.contracts.queue import OwnerCheck, OwnerDepth, QueueDepth
 from webapp.queues.cost_model import predict_seconds
+from webapp.queues.counter_labels import MAX_LABEL_SETS
 from webapp.queues.errors import QueueUnwritable
 from webapp.queues.lease_expiry import LeaseExpiry
 from webapp.queues.lost_worker import LEASE_RAN_OUT, worker_lost_answer, worker_lost_reason
@@ -26,6 +28,9 @@ from webapp.queues.redis.matching import (
     backlog_of,
     choose_idle,
     has_class,
+    is_top_held_back,
+    sharing_of,
+    top_priority,
 )
 from webapp.queues.redis.notifier import CHANNEL, RedisNotifier
 from webapp.queues.redis.part import RedisPart
@@ -40,6 +45,7 @@ LEASED = 3  # parts of a reply that is a lease
 IDLE_LOOKS = 3  # looks for which a worker waits that has said so; it says so at each of them
 OFFER_SECONDS = 2.0  # in which a worker must come for what it was handed, or it goes to another
 IDLE_POLL_SECONDS = 0.5  # seconds between looks of idle workers: leases end without a notification
+CHARGE_TERMS = {"max_charges": MAX_CHARGES, "max_label_sets": MAX_LABEL_SETS}
 MAX_TRIES = 50  # claims of one take; each that fails is another worker's success
 
 
@@ -86,6 +92,7 @@ class RedisQueue(RedisPart):
             "tags": json.dumps(dict(frame.tags)),
             "work": frame.work,
             "weight": frame.weight,
+            "sharing": frame.sharing.to_text(),
         }
         names = pace_fields(frame.kind, frame.checkpoint)
         own, of_kind, backlog, *held = self.run("survey", frame=facts, paces=names, limit=MAX_IDLE)
@@ -122,10 +129,10 @@ class RedisQueue(RedisPart):
 
     def _wait_and_take(self, worker: WorkerId, loaded: Sequence[str], until: float) -> Lease | None:
         """Lease what a put hands over, or what is found when there is something to look for."""
-        token = uuid4().hex
+        token, looked_at = uuid4().hex, ""
         with self.work_notifier.subscribe(token) as subscription:
             while True:
-                found = self._wait_for_work(worker, token, loaded)
+                found, looked_at = self._wait_for_work(worker, token, loaded, looked_at)
                 if isinstance(found, Lease):
                     return found
                 if found is not Wait.QUIETLY and (lease := self._take_best(worker, loaded)):
@@ -136,19 +143,25 @@ class RedisQueue(RedisPart):
                 if not subscription.wait(until):
                     return self._stop_waiting(worker, token)
 
-    def _wait_for_work(self, worker: WorkerId, token: str, loaded: Sequence[str]) -> "Lease | Wait":
-        """Tell puts that a worker waits, for a moment; what one has handed over by now."""
+    def _wait_for_work(
+        self, worker: WorkerId, token: str, loaded: Sequence[str], looked_at: str
+    ) -> tuple["Lease | Wait", str]:
+        """Tell puts that a worker waits, for a moment; what one has handed over by now.
+
+        With it what is to be said as ``looked_at`` the next time, after a look in vain.
+        """
         channel = self.work_notifier.channel
         facts = json.dumps({"worker": str(worker), "loaded": list(loaded), "channel": channel})
         try:
             seconds = IDLE_LOOKS * self.work_notifier.poll_seconds
-            reply = self.run("wait_for_work", token=token, facts=facts, seconds=seconds)
+            words = {"facts": facts, "seconds": seconds, "looked_at": looked_at}
+            reply = self.run("wait_for_work", token=token, **words)
         except QueueUnwritable:
-            return Wait.LOOKING
+            return Wait.LOOKING, ""
         self._lease_expiry.expiry_cutoff(float(reply[0]))
         if len(reply) == LEASED:
-            return self._lease_of(reply, worker, token)
-        return Wait(reply[1])
+            return self._lease_of(reply, worker, token), ""
+        return Wait(reply[1]), text_of(reply[2]) if reply[2:] else ""
 
     def _stop_waiting(self, worker: WorkerId, token: str) -> Lease | None:
         """Tell puts that it waits no more; what one has handed over in the last moment."""
@@ -194,19 +207,30 @@ class RedisQueue(RedisPart):
             if isinstance(reply, Lease):
                 return reply
             version, is_gone = reply
-            top = max(each.priority for each in backlog.candidates)
+            top = top_priority(backlog)
             backlog = advance(backlog, match)
             if not is_gone or version != backlog.version or not has_class(backlog, top):
                 return None
         return None
 
     def _look(self) -> Backlog:
+        """What waits, of the highest priority of which something may run."""
+        backlog = self._look_at(every_class=False)
+        return self._look_at(every_class=True) if is_top_held_back(backlog) else backlog
+
+    def _look_at(self, *, every_class: bool) -> Backlog:
         age_cap = self.terms.match.age_cap
-        return backlog_of(json_of(self.run("look", limit=MAX_CANDIDATES, age_cap=age_cap)))
+        look = self.run("look", limit=MAX_CANDIDATES, age_cap=age_cap, every_class=every_class)
+        return backlog_of(json_of(look))
 
     def _match(self, backlog: Backlog, loaded: Sequence[str]) -> Match | None:
         return choose_next(
-            backlog.candidates, backlog.turns, frozenset(loaded), backlog.now, self.terms.match
+            backlog.candidates,
+            backlog.turns,
+            frozenset(loaded),
+            backlog.now,
+            self.terms.match,
+            backlog.running,
         )
 
     def _claim(
@@ -237,12 +261,13 @@ class RedisQueue(RedisPart):
         moment = None if cutoff == float("-inf") else cutoff
         self.run("end_expired", cutoff=moment, **self._last_words(LEASE_RAN_OUT))
 
-    def _last_words(self, cause: str) -> dict[str, str]:
+    def _last_words(self, cause: str) -> dict[str, Any]:
         """What is told of frames whose workers all died."""
         times = self.terms.max_delivery
         return {
             "why": worker_lost_reason(times, cause),
             "failure": worker_lost_answer(times, cause).body.decode(),
+            **CHARGE_TERMS,
         }
 
     def next_checkpoint(self, loaded: Sequence[str]) -> str:
@@ -256,7 +281,7 @@ class RedisQueue(RedisPart):
 
     def release(self, lease: Lease) -> None:
         """Give an unfinished frame back; this delivery does not count."""
-        self.run("release", id=lease.frame.id, token=lease.token)
+        self.run("release", id=lease.frame.id, token=lease.token, **CHARGE_TERMS)
 
     def release_worker(self, worker: WorkerId, how: str = "") -> int:
         """Take back all that a dead worker held, this delivery counted; how many frames it was."""
@@ -356,8 +381,8 @@ def seconds_of(work: float, own: float | None, of_kind: float | None) -> float:
 def frame_of(row: Sequence[Any], body: bytes) -> Frame:
     """A frame from the columns of ``FRAME`` in ``scripts/4_match.lua``."""
     frame_id, kind, owner, checkpoint, priority, tags, index, put_at, *rest = row
-    deliveries, worker, *match = rest
-    work, weight, predicted = map(float, match)
+    deliveries, worker, *figures, sharing = rest
+    work, weight, predicted = map(float, figures)
     return Frame(
         id=text_of(frame_id),
         kind=text_of(kind),
@@ -373,4 +398,5 @@ def frame_of(row: Sequence[Any], body: bytes) -> Frame:
         weight=weight,
         predicted_seconds=predicted,
         is_leased=worker not in (None, False),  # in a list from JSON, in one frame from Redis
+        sharing=sharing_of(sharing),
     )

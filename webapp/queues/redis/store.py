@@ -14,6 +14,7 @@ from webapp.queues.redis.board import (
     RedisStopRequests,
     RedisWorkerCommands,
 )
+from webapp.queues.redis.charges import RedisCharges
 from webapp.queues.redis.durability import log_risks
 from webapp.queues.redis.entries import RedisEntryQueues
 from webapp.queues.redis.notifier import RedisNotifier
@@ -32,6 +33,7 @@ class RedisStore(
     RedisCounters,
     RedisPluginStates,
     RedisServiceNotices,
+    RedisCharges,
 ):
     """All parts of ``webapp.queues.contracts``, for threads and processes of any machines.
 

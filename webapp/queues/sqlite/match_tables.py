@@ -28,6 +28,13 @@ WHEN EXISTS (SELECT 1 FROM workloads WHERE frame = OLD."index") BEGIN
     DELETE FROM holdings WHERE owner = OLD.owner AND kind = OLD.kind AND frames <= 0;
     DELETE FROM workloads WHERE frame = OLD."index";
 END;
+CREATE TABLE IF NOT EXISTS sharings (
+    frame INTEGER PRIMARY KEY,      -- its index; missing for one whose owner nothing bounds
+    sharing TEXT NOT NULL           -- see sharing.py
+);
+CREATE TRIGGER IF NOT EXISTS frames_unshared AFTER DELETE ON frames BEGIN
+    DELETE FROM sharings WHERE frame = OLD."index";
+END;
 CREATE TABLE IF NOT EXISTS paces (
     kind TEXT NOT NULL,
     checkpoint TEXT NOT NULL,       -- '' for any

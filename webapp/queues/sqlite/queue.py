@@ -20,7 +20,8 @@ from webapp.queues.sqlite.accounts import (
     store_accounts,
     turns_of,
 )
-from webapp.queues.sqlite.candidates import read_candidates
+from webapp.queues.sqlite.candidates import read_candidates, read_running
+from webapp.queues.sqlite.charges import charge_lost, charge_returned
 from webapp.queues.sqlite.database import QueueDatabase
 from webapp.queues.sqlite.dead_workers import end_leases, fail_exhausted
 from webapp.queues.sqlite.entry_intake import admit_entry
@@ -100,6 +101,7 @@ class SqliteQueue(FramePart):
                 return None
         try:
             with self.database.write_transaction() as db:
+                charge_lost(db, "expires < :value", cutoff, self.terms.seconds)
                 failed = fail_exhausted(db, self.terms.max_delivery, cutoff, now)
                 end_leases(db, "expires < :value", cutoff, LEASE_RAN_OUT)
                 lease = self._lease(db, worker, loaded, now)
@@ -127,7 +129,8 @@ class SqliteQueue(FramePart):
 
     def _match(self, db: sqlite3.Connection, loaded: Sequence[str], now: float) -> Match | None:
         turns, terms = turns_of(db), self.terms.match
-        return choose_next(read_candidates(db), turns, frozenset(loaded), now, terms)
+        candidates, running = read_candidates(db), read_running(db)
+        return choose_next(candidates, turns, frozenset(loaded), now, terms, running)
 
     def next_checkpoint(self, loaded: Sequence[str]) -> str:
         """The checkpoint of the frame that would be leased now; "" where there is none."""
@@ -148,6 +151,7 @@ class SqliteQueue(FramePart):
     def release(self, lease: Lease) -> None:
         """Give an unfinished frame back; this delivery does not count."""
         with self.database.write_transaction() as db:
+            charge_returned(db, lease.frame.id, lease.token, self.clock())
             released = db.execute(
                 "UPDATE frames SET worker = NULL, token = NULL, expires = NULL, leased_at = NULL,"
                 " deliveries = deliveries - 1 WHERE id = ? AND token = ?",
@@ -161,6 +165,7 @@ class SqliteQueue(FramePart):
         """Take back all that a dead worker held, this delivery counted; how many frames it was."""
         now = self.clock()
         with self.database.write_transaction() as db:
+            charge_lost(db, "worker = :value", str(worker), self.terms.seconds)
             released = end_leases(db, "worker = :value", str(worker), how)
             db.execute("DELETE FROM workers WHERE worker = ?", (str(worker),))
             failed = fail_exhausted(db, self.terms.max_delivery, float("-inf"), now)

@@ -24,10 +24,14 @@ NOTICE = "The account of this job's user was disabled or removed."
 
 
 class UserFacts(TypedDict):
-    """A user; times in seconds since 1970. ``password``: whether there is one."""
+    """A user; times in seconds since 1970. ``password``: whether there is one.
+
+    ``group``: null where it is in none.
+    """
 
     name: str
     role: Role
+    group: str | None
     created: float
     disabled: bool
     password: bool
@@ -53,14 +57,16 @@ class NewUser(BaseModel):
     name: str
     role: Role = Role.MEMBER
     password: Password | None = None
+    group: str = ""
 
 
 class ChangedUser(BaseModel):
-    """The body of ``PATCH /api/v1/users/NAME``: what is to change."""
+    """The body of ``PATCH /api/v1/users/NAME``: what is to change; ``group`` "" for none."""
 
     model_config = ConfigDict(extra="forbid")
 
     role: Role | None = None
+    group: str | None = None
     disabled: bool | None = None
     password: Password | None = None
 
@@ -92,9 +98,8 @@ def add_list(routes: Blueprint, services: Services) -> None:
         """409 for a name that is, or was ever, taken."""
         body = read_body(NewUser, read_json_body(most=MAX_FORM_BYTES))
         name = normalize_name(body.name)
-        return jsonify(
-            user_json(accounts.add_user(actor(), name, body.role, to_secret(body.password)))
-        )
+        password, group = to_secret(body.password), normalize_name(body.group)
+        return jsonify(user_json(accounts.add_user(actor(), name, body.role, password, group)))
 
     @routes.get("/users/<name>")
     @requires(AccessScope.OWNER)
@@ -114,15 +119,18 @@ def add_changes(routes: Blueprint, services: Services) -> None:
     @routes.patch("/users/<name>")
     @requires(AccessScope.OWNER)
     @with_note(
-        RouteNote("Change a user's role or password, or disable it", body=ChangedUser,
+        RouteNote("Change a user's role, password or group, or disable it", body=ChangedUser,
                   answer=UserFacts)
     )  # fmt: skip
     def change(name: str) -> Response:
         """End the user's logins; disabled, its jobs too. 409 for the only admin."""
         body = read_body(ChangedUser, read_json_body(most=MAX_FORM_BYTES))
-        user = accounts.change_user(
-            actor(), normalize_name(name), body.role, body.disabled, to_secret(body.password)
-        )
+        if body.group is not None:
+            user = accounts.set_group(actor(), normalize_name(name), normalize_name(body.group))
+        if body.group is None or body.model_fields_set != {"group"}:
+            user = accounts.change_user(
+                actor(), normalize_name(name), body.role, body.disabled, to_secret(body.password)
+            )
         if not user.is_enabled:
             stop_jobs(services, user.name)
         return jsonify(user_json(user))
@@ -166,6 +174,7 @@ def user_json(user: User) -> UserFacts:
     return {
         "name": user.name,
         "role": user.role,
+        "group": user.group or None,
         "created": user.created,
         "disabled": not user.is_enabled,
         "password": user.has_password,

@@ -11,6 +11,40 @@
 local MAX_TAGGED = 1000 -- answers that are found by one tag and value
 local MAX_TAG_VALUE = 200 -- bytes
 
+-- A charge waits in the stream for the ledger: JSON of webapp/queues/charge_codec.py.
+local function add_charge(facts)
+    if call('XLEN', P .. 'charges') >= args.max_charges then
+        acts.count_up('charges_dropped', '{}', '{}', 1)
+    else
+        call('XADD', P .. 'charges', '*', 'facts', facts)
+    end
+end
+
+acts.remove_charges = function()
+    for _, entry in ipairs(args.charges) do
+        call('XDEL', P .. 'charges', entry)
+    end
+    for _, each in ipairs(args.times) do -- name, text as it was read
+        if call('HGET', P .. 'busy_times', each[1]) == each[2] then
+            call('HDEL', P .. 'busy_times', each[1])
+        end
+    end
+end
+
+-- Charges a delivery that nothing came of.
+local function charge_unanswered(id, outcome, ended_at)
+    local row = call('HMGET', frame_key(id), 'owner', 'kind', 'checkpoint', 'tags', 'put_at',
+                     'leased_at', 'worker', 'token')
+    if row[8] then
+        local leased_at = tonumber(row[6])
+        add_charge(cjson.encode({
+            job = id, delivery = row[8], user = row[1], kind = row[2], model = row[3],
+            group = cjson.decode(row[4])._group or '', worker = row[7], outcome = outcome,
+            status = 0, ended_at = ended_at, gpu_seconds = math.max(ended_at - leased_at, 0),
+            queue_seconds = math.max(leased_at - tonumber(row[5]), 0)}))
+    end
+end
+
 local function delivery_time(moment)
     return string.format('%.0f', (moment - args.shift) * 1000)
 end
@@ -24,6 +58,7 @@ local function remove_frame(id)
     call('XDEL', P .. 'frames', stream_id(row[1]))
     call('ZREM', P .. 'offers', id)
     call('ZREM', P .. 'owned:' .. row[2], id)
+    call('SREM', P .. 'leased', id)
     local held = P .. 'held:' .. row[2]
     call('HINCRBY', held, 'bytes', 0 - tonumber(row[4]))
     if call('HINCRBY', held, 'n:' .. row[3], -1) <= 0 then
@@ -99,8 +134,8 @@ acts.survey = function()
     end
     local candidate = {args.frame.id, call('GET', P .. 'frame_index') or '0', args.frame.owner,
                        args.frame.priority, args.frame.checkpoint, seconds_text(NOW), '1',
-                       as_text(args.frame.weight), 0}
-    return {paces[1], paces[2], backlog_text({candidate}, nil, 0, idle), held[1], held[2]}
+                       as_text(args.frame.weight), args.frame.sharing, 0}
+    return {paces[1], paces[2], backlog_text({candidate}, {}, 0, idle), held[1], held[2]}
 end
 
 -- Gives a frame that waits no more to a worker, as the match rule has chosen.
@@ -110,8 +145,9 @@ local function lease_frame(id, lease)
         write_account(each[1], each[2], {deficit = each[3], round = each[4], override = each[5]})
     end
     local deliveries = call('HINCRBY', frame_key(id), 'deliveries', 1)
+    call('SADD', P .. 'leased', id)
     call('HSET', frame_key(id), 'worker', lease.worker, 'token', lease.token,
-         'leased_at', seconds_text(NOW))
+         'leased_at', seconds_text(NOW), 'renewed_at', seconds_text(NOW))
     call('XCLAIM', P .. 'frames', GROUP, lease.worker, 0,
          stream_id(call('HGET', frame_key(id), 'index')), 'TIME', delivery_time(NOW),
          'RETRYCOUNT', deliveries, 'FORCE', 'JUSTID')
@@ -164,7 +200,7 @@ acts.put = function()
          'checkpoint', frame.checkpoint, 'priority', frame.priority, 'tags', frame.tags,
          'index', index, 'put_at', seconds_text(NOW), 'deliveries', 0, 'work', as_text(frame.work),
          'weight', as_text(frame.weight), 'predicted_seconds', as_text(frame.predicted_seconds),
-         'body_bytes', #payload)
+         'sharing', frame.sharing or '', 'body_bytes', #payload)
     call('SET', P .. 'body:' .. id, payload)
     call('ZADD', P .. 'owned:' .. frame.owner, index, id)
     call('HINCRBY', P .. 'held:' .. frame.owner, 'n:' .. frame.kind, 1)
@@ -215,17 +251,24 @@ local function collect(token)
     return leased(id)
 end
 
+-- What changes with every frame that comes, is leased or ends.
+local function moves()
+    return (call('GET', P .. 'frame_index') or '0') .. ':' .. (call('GET', P .. 'turns_version') or '0')
+        .. ':' .. call('SCARD', P .. 'leased')
+end
+
 -- Waits, so that a put can hand it a frame. The lease of such a frame; else {now, 0}, {now, 1} where
--- it has to look for itself, or {now, 2} where it has to and does not wait meanwhile.
+-- it has to look for itself, or {now, 2, ...} where it has to and does not wait meanwhile: frames wait.
+-- Where it has looked since nothing moved, limits of running jobs hold all of them back.
 acts.wait_for_work = function()
     local lease = collect(args.token)
     if lease then
         return lease
     end
     write_to_memory()
-    if call('ZCARD', P .. 'waiting') > 0 then
+    if call('ZCARD', P .. 'waiting') > 0 and args.looked_at ~= moves() then
         forget_idle(args.token)
-        return {seconds_text(NOW), 2}
+        return {seconds_text(NOW), 2, moves(), ''}
     end
     for _, token in ipairs(call('ZRANGEBYSCORE', P .. 'idle', '-inf', seconds_text(NOW))) do
         forget_idle(token)
@@ -251,14 +294,16 @@ acts.renew = function()
     call('XCLAIM', P .. 'frames', GROUP, row[2], 0, stream_id(row[1]), 'TIME', delivery_time(NOW),
          'JUSTID')
     call('HDEL', frame_key(args.id), 'offered')
+    call('HSET', frame_key(args.id), 'renewed_at', seconds_text(NOW))
     return 1
 end
 
 local function end_lease(id)
     local index = call('HGET', frame_key(id), 'index')
     call('XACK', P .. 'frames', GROUP, stream_id(index))
-    call('HDEL', frame_key(id), 'worker', 'token', 'leased_at', 'offered')
+    call('HDEL', frame_key(id), 'worker', 'token', 'leased_at', 'renewed_at', 'offered')
     call('ZREM', P .. 'offers', id)
+    call('SREM', P .. 'leased', id)
     add_waiting(id)
     publish_lag()
     wake_worker()
@@ -274,6 +319,7 @@ end
 
 acts.release = function()
     if holds(args.id, args.token) then
+        charge_unanswered(args.id, 'returned', NOW)
         undo_lease(args.id)
     end
 end
@@ -302,6 +348,7 @@ local function bury_worker(id)
     end
     call('HINCRBY', frame_key(id), 'deaths', 1)
     local deliveries = tonumber(call('HGET', frame_key(id), 'deliveries'))
+    charge_unanswered(id, 'lost', tonumber(call('HGET', frame_key(id), 'renewed_at') or NOW))
     end_lease(id)
     if args.max_delivery > 0 and deliveries >= args.max_delivery then
         copy_to_rear(id, args.why)
@@ -443,10 +490,16 @@ acts.answer = function()
         acts.count_up(each[1], each[2], each[3], is_given(each[4]) and each[4] or waited)
     end
     credit(row[1], row[2], tonumber(row[3]) - args.gpu_seconds)
+    local charge = cjson.decode(args.charge)
+    charge.ended_at = NOW
+    add_charge(cjson.encode(charge))
     if call('EXISTS', P .. 'stop:' .. id) == 0 then
         learn_paces(args.paces)
     end
     store_answer(id, args.status, args.content_type, payload)
+    if call('ZCARD', P .. 'waiting') > 0 then
+        wake_worker() -- a limit of running jobs may have held one back
+    end
     return 1
 end
 

@@ -1,0 +1,23 @@
+/** Figures of the queue as people read them. */
+import { formatSize } from '../files/paths'
+import type { Quota } from './api'
+
+/** Seconds as `12 s`, `3:05` or `2:03:05`. */
+export function formatSeconds(seconds: number): string {
+  const whole = Math.max(Math.round(seconds), 0)
+  if (whole < 60) return `${whole} s`
+  const parts = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60]
+  const shown = parts[0] ? parts : parts.slice(1)
+  return shown.map((part, place) => (place ? String(part).padStart(2, '0') : part)).join(':')
+}
+
+/** An amount of a quota in its own unit. */
+export function formatAmount(name: string, amount: number): string {
+  if (name === 'stored_bytes') return formatSize(amount)
+  return name.startsWith('gpu_seconds') ? formatSeconds(amount) : String(Math.round(amount))
+}
+
+/** How much of a quota is taken, 0 to 1. */
+export function shareTaken({ limit, used, in_queue }: Quota): number {
+  return limit > 0 ? Math.min((used + in_queue) / limit, 1) : 1
+}
