@@ -45,9 +45,10 @@ EDITIONS = (
         "Many people on shared workers, each with an account. `--cluster-status` is the same.",
     ),
     Edition(
-        "serverless", "", "", (("workers-min", "0"), ("idle-seconds", "60")),
+        "serverless", "", "",
+        (("workers-min", "0"), ("idle-seconds", "60"), ("bill", "drawing")),
         "No worker runs, and no GPU memory is held, while there is nothing to draw; the first "
-        "request starts one.",
+        "request starts one. Only the time inside the networks is [billed](usage.md).",
     ),
 )  # fmt: skip
 EDITIONS_BY_NAME: Mapping[str, Edition] = MappingProxyType(
