@@ -24,6 +24,14 @@ STEPS = Steps(Path(__file__).parent / "migrations", HEAD, VERSION_TABLE)
 DAY_SECONDS = 86400
 MAX_INTEGER = 2**31 - 1
 KEYS = ("day", "user", "user_group", "model", "device")
+TEXTS = tuple(
+    (name, column.type.length or 0)
+    for name, column in charges.c.items()
+    if isinstance(column.type, sa.String)
+)
+"""Columns of texts, and how many characters they hold."""
+
+Row = dict[str, Any]
 BILLED = [str(outcome) for outcome in Outcome if outcome.is_billed]
 
 
@@ -65,25 +73,32 @@ class Ledger:
 
     def record_all(self, several: Sequence[Charge]) -> int:
         """Write charges down, all or none; how many were new. Raises ``Unavailable``."""
-        ordered = sorted(several, key=lambda one: (one.job, one.delivery))  # no two can deadlock
+        told = {(row["job"], row["delivery"]): row for row in map(charge_row, several)}
+        if not told:
+            return 0
+        insert = self._insert(charges).on_conflict_do_nothing()
         with self.database.write() as connection:
-            new = [one for one in ordered if self._insert_charge(connection, one)]
+            new = connection.execute(
+                insert.returning(charges.c.job, charges.c.delivery),
+                [told[name] for name in sorted(told)],  # in order, so that no two can deadlock
+            ).all()
             sums: dict[tuple[str, ...], Usage] = {}
-            for one in new:
-                sums[key_of(one)] = sums.get(key_of(one), Usage()) + usage_of(one)
-            for key in sorted(sums):
-                self._add_to_day(connection, key, sums[key])
+            for job, delivery in new:
+                key = day_key(told[job, delivery])
+                sums[key] = sums.get(key, Usage()) + usage_of(told[job, delivery])
+            self._add_to_days(connection, sums)
         return len(new)
 
-    def _insert_charge(self, connection: sa.Connection, charge: Charge) -> bool:
-        statement = self._insert(charges).values(**charge_row(charge)).on_conflict_do_nothing()
-        return connection.execute(statement.returning(charges.c.job)).first() is not None
-
-    def _add_to_day(self, connection: sa.Connection, key: tuple[str, ...], usage: Usage) -> None:
-        row = {**dict(zip(KEYS, key, strict=True)), **asdict(usage)}
-        statement = self._insert(days).values(**row)
-        sums = {name: days.c[name] + statement.excluded[name] for name in FIGURES}
-        connection.execute(statement.on_conflict_do_update(index_elements=KEYS, set_=sums))
+    def _add_to_days(
+        self, connection: sa.Connection, sums: Mapping[tuple[str, ...], Usage]
+    ) -> None:
+        if not sums:
+            return
+        insert = self._insert(days)
+        added = {name: days.c[name] + insert.excluded[name] for name in FIGURES}
+        rows = [dict(zip(KEYS, key, strict=True)) | asdict(sums[key]) for key in sorted(sums)]
+        statement = insert.on_conflict_do_update(index_elements=KEYS, set_=added)
+        connection.execute(statement, rows)
 
     def record_busy(self, several: Sequence[BusyTime]) -> None:
         """Write down what workers have measured; less than is there already changes nothing."""
@@ -174,28 +189,26 @@ def open_ledger(url: Secret | None, folder: Path) -> Ledger:
     return Ledger(database)
 
 
-def charge_row(charge: Charge) -> Mapping[str, object]:
+def charge_row(charge: Charge) -> Row:
     """A charge as a row of the table; texts longer than the columns are cut."""
-    row = asdict(charge)
+    row: Row = {field.name: getattr(charge, field.name) for field in fields(Charge)}
     row["user_group"] = row.pop("group")
-    for name, column in charges.c.items():
-        if isinstance(column.type, sa.String):
-            row[name] = storable(str(row[name]), column.type.length or 0)
+    for name, length in TEXTS:
+        row[name] = storable(str(row[name]), length)
     row["pictures"] = min(charge.pictures, MAX_INTEGER)
     return row
 
 
-def key_of(charge: Charge) -> tuple[str, ...]:
+def day_key(row: Row) -> tuple[str, ...]:
     """The row of ``days`` that a charge counts in."""
-    row = charge_row(charge)
-    return day_of(charge.ended_at), *(str(row[name]) for name in KEYS[1:])
+    return day_of(row["ended_at"]), *(row[name] for name in KEYS[1:])
 
 
-def usage_of(charge: Charge) -> Usage:
+def usage_of(row: Row) -> Usage:
     """What a charge adds to its day."""
-    if not charge.is_billed:
-        return Usage(unbilled_jobs=1, unbilled_seconds=charge.gpu_seconds)
-    return Usage(1, *(getattr(charge, name) for name in BILLED_FIGURES))
+    if not Outcome(row["outcome"]).is_billed:
+        return Usage(unbilled_jobs=1, unbilled_seconds=row["gpu_seconds"])
+    return Usage(1, *(row[name] for name in BILLED_FIGURES))
 
 
 def _figures(usage: Usage) -> Iterator[Any]:

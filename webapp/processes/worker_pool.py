@@ -42,6 +42,8 @@ class WorkerPool:
             return
         try:
             waiting, holders = queue.depth().waiting, set(queue.lease_holders())
+            if waiting and not queue.may_take():
+                waiting = 0  # one more worker could take none of them
         except (QueueError, sqlite3.Error) as error:
             self.log.debug("the number of workers stays: %s", error)
             return

@@ -1,6 +1,7 @@
 """Charges wait in every store for the ledger, whatever became of the job."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,8 @@ from webapp.queues.contracts import charges
 from webapp.queues.contracts.charges import GROUP_TAG, BusyTime, Charge, JobOutput, Outcome
 from webapp.queues.contracts.frame import Answer, Frame, Lease
 from webapp.queues.contracts.queue_store import QueueStore
+from webapp.queues.sqlite.salvage import copy_readable_rows
+from webapp.queues.sqlite.store import SqliteStore
 from webapp.queues.worker_id import WorkerId
 
 GPU = WorkerId("cuda:0", "host", 4711, "3f0c5a9e12b4")
@@ -119,6 +122,19 @@ def test_charges_stay_until_they_are_removed(make: Make) -> None:
     assert [each.job for each in rest if isinstance(each, Charge)] == ["c"]
     assert rest[-1] == busy
     other.remove_charges([])
+
+
+def test_charges_of_a_damaged_file_are_taken_over(tmp_path: Path) -> None:
+    old, new = (SqliteStore(tmp_path / name / "queue.db") for name in ("old", "new"))
+    old.put(JOB)
+    old.answer(take(old), Answer(200, b""), 1.0)
+    old.add_busy_time(BusyTime("w", "2026-11-30", "cpu", 1.0))
+    kept = old.read_charges(10)
+    old.close()
+    with new.database.read_connection():  # its writer is nobody's now
+        copy_readable_rows(tmp_path / "old/queue.db", new.database._writer)
+    assert (len(kept), new.read_charges(10)) == (2, kept)
+    new.close()
 
 
 def test_a_workers_time_stands_once_and_stays_where_it_has_grown(make: Make) -> None:

@@ -45,9 +45,12 @@ def test_an_owner_runs_no_more_than_its_limit_and_others_go_on(store: QueueStore
     put(store, "x", "bob")
     first = take(store)
     assert first.frame.sharing.most_running == 2
+    assert store.may_take()
     assert names_taken(store) in ("bx", "xb")
     assert store.next_checkpoint(()) == ""
+    assert not store.may_take()
     store.answer(first, OK, 1.0)
+    assert store.may_take()
     assert names_taken(store) == "c"
 
 

@@ -69,6 +69,10 @@ class Queue(Protocol):
         """
         ...
 
+    def may_take(self) -> bool:
+        """Whether a frame waits that limits of running jobs do not hold back. Changes nothing."""
+        ...
+
     def renew(self, lease: Lease) -> bool:
         """Hold the lease for another term; False if it was lost (stop working)."""
         ...

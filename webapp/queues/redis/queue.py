@@ -275,6 +275,10 @@ class RedisQueue(RedisPart):
         match = self._match(self._look(), loaded)
         return match.frame.checkpoint if match is not None else ""
 
+    def may_take(self) -> bool:
+        """Whether a frame waits that may run now."""
+        return self._match(self._look(), ()) is not None
+
     def renew(self, lease: Lease) -> bool:
         """Hold the lease for another term from now; False if it was lost."""
         return bool(self.run("renew", id=lease.frame.id, token=lease.token))

@@ -8,5 +8,5 @@ CREATE TABLE IF NOT EXISTS charges (
 CREATE TABLE IF NOT EXISTS busy_times (
     name TEXT PRIMARY KEY,          -- of a worker's run and a day
     facts TEXT NOT NULL
-) WITHOUT ROWID;
+);
 """

@@ -139,6 +139,12 @@ class SqliteQueue(FramePart):
             match = self._match(db, loaded, now)
         return match.frame.checkpoint if match is not None else ""
 
+    def may_take(self) -> bool:
+        """Whether a frame waits that may run now."""
+        now = self.clock()
+        with self.database.read_connection() as db:
+            return self._match(db, (), now) is not None
+
     def renew(self, lease: Lease) -> bool:
         """Hold the lease for another term from now; False if it was lost."""
         with self.database.write_transaction() as db:

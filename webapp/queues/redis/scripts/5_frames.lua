@@ -348,7 +348,8 @@ local function bury_worker(id)
     end
     call('HINCRBY', frame_key(id), 'deaths', 1)
     local deliveries = tonumber(call('HGET', frame_key(id), 'deliveries'))
-    charge_unanswered(id, 'lost', tonumber(call('HGET', frame_key(id), 'renewed_at') or NOW))
+    local held = call('HMGET', frame_key(id), 'renewed_at', 'leased_at')
+    charge_unanswered(id, 'lost', tonumber(held[1] or held[2] or NOW))
     end_lease(id)
     if args.max_delivery > 0 and deliveries >= args.max_delivery then
         copy_to_rear(id, args.why)
