@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("GOMP_SPINCOUNT", "5000")  # see webapp/__main__.py
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # the processes of a run share the cores already
 settings.register_profile("steady", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("steady")  # a machine that stands still fails no example
 ROOT = Path(__file__).resolve().parents[1]
