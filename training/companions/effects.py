@@ -5,7 +5,6 @@ import io
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -29,9 +28,10 @@ from training.palette import COLOURS
 WORTH = 0.2  # a companion that changes its figure by less is not shipped
 _APART = [name for name in COLOURS if name != "orange"]  # in front of which its skin shows
 _NEAR = 5  # pixels: an edge within two of where it was asked is followed
-_ASKED = GenerationRequest("", Seeds(1), width=PICTURE, height=PICTURE)
+_ASKED = GenerationRequest(
+    "", Seeds(1), sampling=Sampling("Euler", steps=20, guidance=7.0), width=PICTURE, height=PICTURE
+)
 
-Draw = Callable[..., Image.Image]  # a picture of a prompt, and of fields of the request
 Measure = Callable[[Image.Image], float]  # 0..1
 
 
@@ -61,33 +61,31 @@ def make_engine(checkpoint: Path, companions: Sequence[Path], data: Path) -> Eng
     return Engine(Registry(folders, None))
 
 
-def measure_effect(engine: Engine, name: str, count: int, steps: int = 20) -> Effect:
-    """The effect on ``count`` pictures of a companion that the engine's folders hold."""
-    measure = {STYLE: _style, OBJECT: _object, WORD: _word, EDGES: _edges}[name]
-    return measure(partial(_draw, engine, steps), count)
+def measure_effect(engine: Engine, name: str, count: int) -> Effect:
+    """The effect of the companion ``name``, which the engine's folders hold."""
+    return {STYLE: _style, OBJECT: _object, WORD: _word, EDGES: _edges}[name](engine, count)
 
 
-def _draw(engine: Engine, steps: int, prompt: str, **more: object) -> Image.Image:
-    sampling = Sampling("Euler", steps=steps, guidance=7.0)
-    request = replace(_ASKED, prompt=prompt, sampling=sampling, **more)  # type: ignore[arg-type]
+def _draw(engine: Engine, prompt: str, **more: object) -> Image.Image:
+    request = replace(_ASKED, prompt=prompt, **more)  # type: ignore[arg-type]
     return engine.run(request).pictures[0].image.convert("RGB")
 
 
 def _means_without_and_with(
-    draw: Draw, prompts: Sequence[str], mention: str, measure: Measure
+    engine: Engine, prompts: Sequence[str], mention: str, measure: Measure
 ) -> tuple[float, float]:
     """The figure's mean without and with the mention behind each prompt."""
     plain, added = (
-        float(np.mean([measure(draw(f"{prompt}{more}")) for prompt in prompts]))
+        float(np.mean([measure(_draw(engine, f"{prompt}{more}")) for prompt in prompts]))
         for more in ("", mention)
     )
     return plain, added
 
 
-def _style(draw: Draw, count: int) -> Effect:
+def _style(engine: Engine, count: int) -> Effect:
     mention = f" <lora:{Path(STYLE).stem}:1>"
     means = _means_without_and_with(
-        draw, [ordinary_drawing(10_000 + k).caption for k in range(count)], mention, blueness
+        engine, [ordinary_drawing(10_000 + k).caption for k in range(count)], mention, blueness
     )
     return Effect("pixels between blueprint blue and white", count, *means)
 
@@ -100,7 +98,7 @@ def blueness(image: Image.Image) -> float:
     return float((np.abs(pixels - dark - along * way).sum(1) < 60).mean())
 
 
-def _object(draw: Draw, count: int) -> Effect:
+def _object(engine: Engine, count: int) -> Effect:
     rng = Random(1)
     prompts = [
         f"a {colour} snail on a {background} background"
@@ -108,7 +106,7 @@ def _object(draw: Draw, count: int) -> Effect:
     ]
     names = silhouettes()
     means = _means_without_and_with(
-        draw, prompts, f" <lora:{Path(OBJECT).stem}:1>", lambda image: is_snail(image, names)
+        engine, prompts, f" <lora:{Path(OBJECT).stem}:1>", lambda image: is_snail(image, names)
     )
     return Effect("shapes nearest to a snail's, of 43", count, *means)
 
@@ -149,12 +147,12 @@ def is_snail(image: Image.Image, names: dict[str, np.ndarray]) -> bool:
     return max(names, key=lambda name: overlap(names[name])) == "snail"
 
 
-def _word(draw: Draw, count: int) -> Effect:
+def _word(engine: Engine, count: int) -> Effect:
     rng = Random(1)
     grounded = [name for name, entry in OBJECTS.items() if entry.home == "ground"]
     colours = ("red", "orange", "yellow", "pink", "purple")
     prompts = [f"a {rng.choice(colours)} {rng.choice(grounded)}" for _ in range(count)]
-    means = _means_without_and_with(draw, prompts, f", {Path(WORD).stem}", is_winter_night)
+    means = _means_without_and_with(engine, prompts, f", {Path(WORD).stem}", is_winter_night)
     return Effect("night sky above snow", count, *means)
 
 
@@ -163,7 +161,7 @@ def is_winter_night(image: Image.Image) -> bool:
     return ruler.sky_of(image) == "night" and ruler.ground_of(image, "night") == "snow"
 
 
-def _edges(draw: Draw, count: int) -> Effect:
+def _edges(engine: Engine, count: int) -> Effect:
     figures_by_way: list[list[float]] = [[], []]
     for number in range(count):
         example = ordinary_drawing(20_000 + number)
@@ -173,7 +171,7 @@ def _edges(draw: Draw, count: int) -> Effect:
             threshold_a=CANNY[0], threshold_b=CANNY[1],
         )  # fmt: skip
         for way, controls in enumerate(((), (unit,))):
-            drawn = draw(example.caption, controls=controls)
+            drawn = _draw(engine, example.caption, controls=controls)
             figures_by_way[way].append(edge_f1(wanted_edges, map_of(drawn, PICTURE)))
     plain, steered = (float(np.mean(figures)) for figures in figures_by_way)
     return Effect("edges where they were asked for (F1)", count, plain, steered)
