@@ -26,7 +26,9 @@ from webapp.http.watcher_limit import WatcherLimit
 from webapp.jobs.job_book import JOBS_FILE, JobBook
 from webapp.jobs.queue_overview import QueueOverview
 from webapp.logs import start_log
+from webapp.nodes.node_parts import NodeParts, create_node_parts
 from webapp.plugins.model_registry import registry_of
+from webapp.plugins.plugin_reload import PLUGINS_TOPIC, PluginReload
 from webapp.plugins.web_plugins import WebPlugins
 from webapp.process_tree import SUPERVISOR_VARIABLE
 from webapp.queues.contracts.counters import Counters
@@ -42,7 +44,7 @@ from webapp.queues.contracts.worker_commands import WorkerCommands
 from webapp.queues.drawn_pictures import DrawnPictures
 from webapp.queues.job_limit import JobLimit
 from webapp.queues.plans import Plans
-from webapp.queues.task_registry import TaskRegistry
+from webapp.queues.task_registry import Tasks
 from webapp.settings.data_dir import open_store, service_token
 from webapp.settings.option_store import OptionStore, options_of
 from webapp.settings.secret_files import session_key
@@ -87,6 +89,7 @@ class Services:
     log: logging.Logger
     close: Callable[[], None]
     plugins: WebPlugins
+    plugin_reload: PluginReload
     reserve: ReserveSpace  # room on the disk and in the quota, for every door that writes
     decoding: MemoryBudget  # memory for decoding pictures, of all requests together
     bodies: MemoryBudget  # memory for their bodies
@@ -97,12 +100,21 @@ class Services:
     drawn_pictures: DrawnPictures  # of jobs that run
     overview: QueueOverview  # places and times of waiting jobs
     signer: UrlSigner  # of links to pictures
+    nodes: NodeParts  # what all web processes of the service remember together
     accounts: "Accounts | None" = None  # None without --accounts
     filing: FileServices | None = None  # None without --filebrowser
-    tasks: TaskRegistry = field(default_factory=TaskRegistry)
-    login_throttle: LoginThrottle = field(default_factory=LoginThrottle)
     metrics: CollectorRegistry = field(default_factory=CollectorRegistry)  # of one app
     built_page: Path = BUILT_PAGE  # the folder with index.html and assets/
+
+    @property
+    def tasks(self) -> Tasks:
+        """Ended, followed and stopped tasks."""
+        return self.nodes.tasks
+
+    @property
+    def login_throttle(self) -> LoginThrottle:
+        """Of wrong guesses at any account."""
+        return self.nodes.login_throttle
 
     def file_services(self) -> FileServices:
         """The file browser's services. Raises ``RuntimeError`` without ``--filebrowser``."""
@@ -131,16 +143,25 @@ def build_services(
         store = open_store(config, log.getChild("queue"))
         closing.callback(store.close)
     overrides = {**dict.fromkeys(STORE_PARTS, store), "entries": store.entries, **overrides}
+    if "nodes" not in overrides:
+        shared = config.queue_url is not None
+        overrides["nodes"] = create_node_parts(store, config.easel_dir, shared=shared)
+        closing.callback(overrides["nodes"].close)
+    nodes: NodeParts = overrides["nodes"]
     if "registry" not in overrides:
         overrides["registry"] = _watched_registry(config, closing)
     registry: Registry = overrides["registry"]
     decoding = overrides.setdefault("decoding", MemoryBudget(config.decode_budget))
     overrides.setdefault("bodies", MemoryBudget(config.body_budget))
     if "filing" not in overrides and config.filebrowser:
-        overrides["filing"] = create_file_services(config, registry, decoding)
+        overrides["filing"] = create_file_services(config, registry, decoding, nodes)
         closing.callback(overrides["filing"].close)
     file_services: FileServices | None = overrides.get("filing")
-    uploads = file_services.uploads if file_services else UploadStore(limits_of(config))
+    uploads = (
+        file_services.uploads
+        if file_services
+        else UploadStore(limits_of(config), shared=nodes.turns)
+    )
     overrides.setdefault("reserve", uploads.reserve)
     overrides.setdefault("options", options_of(config))
     if "plugins" not in overrides:
@@ -156,6 +177,10 @@ def build_services(
         "job_limit", JobLimit(plans_of(config), config.easel_dir, config.upload_spare)
     )
     _set_job_parts(config, overrides, closing)
+    reload = PluginReload(overrides["plugins"], registry, nodes.feed)
+    overrides.setdefault("plugin_reload", reload)
+    if nodes.feed is not None:
+        nodes.feed.handlers[PLUGINS_TOPIC] = reload.hear
     return Services(**{"config": config, "log": log, "close": closing.close, **overrides})
 
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,16 +31,20 @@ from webapp.files.infotexts import read_picture_facts
 from webapp.files.model_sidecars import Sidecars
 from webapp.files.reserved_space import ReservedSpace
 from webapp.files.upload_policy import rules_of, uploads_of
+from webapp.nodes.file_messages import decode_event, encode_event
 from webapp.settings.state_folder import THUMBNAILS
 
 if TYPE_CHECKING:
     from generator.models.registry import Registry
+    from webapp.nodes.feed import Feed, Message, Position
+    from webapp.nodes.node_parts import NodeParts
     from webapp.settings.config import Config
 
 INDEX = "files.db"
 JOBS = "file-jobs.db"
 SHARES = "shares.db"
 MAX_ARCHIVES = 2  # archives of one caller
+FILES_TOPIC = "files"  # of what web processes tell each other
 UNWATCHED_SECONDS = 60.0  # between two looks at trees whose changes nobody tells
 
 
@@ -77,22 +82,30 @@ class FileServices:
 
 
 def create_file_services(
-    config: "Config", registry: "Registry", memory: MemoryBudget
+    config: "Config", registry: "Registry", memory: MemoryBudget, nodes: "NodeParts"
 ) -> FileServices:
     """The parts over the trees of ``config``; ``FileServices.close`` ends their threads.
 
     ``memory`` counts decoded pictures, those of other parts of the service too.
     """
 
-    def tell(happening: FileEvent) -> None:
-        hub.publish(happening)
+    def follow(happening: FileEvent) -> None:
         refresh_models(happening, registry, shelves)
         index.schedule(filter(None, (happening.place, happening.previous)))
 
+    def tell(happening: FileEvent) -> None:
+        hub.publish(happening)
+        follow(happening)
+
     shelves = [Path(os.path.realpath(folder)) for folder in registry.folders.all()]
-    hub, roots, rules = FileEventHub(), roots_of(config), rules_of(config.allow_pickle_upload)
+    roots, rules = roots_of(config), rules_of(config.allow_pickle_upload)
+    hub = FileEventHub(relay=relay_to(nodes.feed, config.data_dir))
     index, watch = create_index(config, roots, hub, memory)
-    uploads = uploads_of(config, tell)
+    if nodes.feed is not None:
+        decode = partial(decode_event, data_dir=config.data_dir, roots=roots)
+        receive_from(nodes.feed, hub, decode, follow)
+        nodes.feed.on_gap.append(lambda _: registry.refresh())
+    uploads = uploads_of(config, tell, nodes.turns)
     reserved_space = ReservedSpace(config.easel_dir, lambda: roots_of(config))
     keeper = ExpirySweeper(uploads, lambda: roots_of(config), reserved_space.allocate)
     jobs = FileJobs(
@@ -126,6 +139,34 @@ def create_file_services(
         archive_limit=CallerLimit(MAX_ARCHIVES),
         close=close,
     )
+
+
+def relay_to(feed: "Feed | None", data_dir: Path) -> Callable[[FileEvent], bool] | None:
+    """What passes events on to all web processes; None where there is one."""
+    if feed is None:
+        return None
+    return lambda event: feed.send(FILES_TOPIC, encode_event(event, data_dir))
+
+
+def receive_from(
+    feed: "Feed",
+    hub: FileEventHub,
+    decode: Callable[[bytes], FileEvent | None],
+    follow: Callable[[FileEvent], None],
+) -> None:
+    """Have the hub tell, with its number, what any web process passes on."""
+
+    def receive(message: "Message") -> None:
+        event = decode(message.data)
+        if event is not None:
+            hub.receive(message.epoch, message.number, event)
+            follow(event)
+
+    def restart(position: "Position") -> None:
+        hub.restart(position.epoch, position.number)
+
+    feed.handlers[FILES_TOPIC] = receive
+    feed.on_gap.append(restart)
 
 
 def create_index(

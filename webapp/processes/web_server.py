@@ -19,6 +19,7 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 
 from plugins.part_loader import refuse_imports
+from webapp.access.forwarded import parse_networks
 from webapp.accounts.errors import AccountsUnusable
 from webapp.app import create_app
 from webapp.http.content_policy import EMPTY_POLICY
@@ -140,6 +141,7 @@ class GunicornServer(BaseApplication):
             announce_first_admin(services.accounts, self.config)
         facts = publish_service(self.config)
         NoticeThread(services.worker_commands, facts.data_id, facts.version).start()
+        services.nodes.start()
         if services.filing is not None:
             services.filing.start()
         QueueWatchThread(services.queue, partial(end_process, self.config, services.log)).start()
@@ -213,6 +215,8 @@ def gunicorn_settings(config: Config) -> dict[str, Any]:
         "loglevel": "warning",
         "keyfile": str(config.tls_keyfile) if config.tls_keyfile else None,
         "certfile": str(config.tls_certfile) if config.tls_certfile else None,
+        # gunicorn's own belief in proxies; ours is forwarded.py
+        "forwarded_allow_ips": "" if config.trusted_proxies else "127.0.0.1,::1",
         "post_fork": lambda server, worker: die_with_parent(),
     }
 
@@ -233,6 +237,7 @@ def connection_limits(config: Config) -> ConnectionLimits:
         per_address=config.max_connections_per_address,
         threads=ThreadLimits(threads, per_address, BODY_THREADS, COMPUTING_THREADS),
         root=config.root_path,
+        proxies=parse_networks(config.trusted_proxies),
     )
 
 
