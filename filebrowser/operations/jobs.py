@@ -46,6 +46,7 @@ from filebrowser.uploads.reservations import (
     reserve_unlimited,
 )
 from filebrowser.uploads.rules import ContentRules
+from filebrowser.uploads.upload_locks import OtherHolder, SharedTurns, UploadLock
 from filebrowser.watch.file_events import FileEvent, FileEventKind
 
 MAX_RUNNING = 2  # jobs that run; the others wait
@@ -54,6 +55,8 @@ KEEP_SECONDS = 24 * 3600.0  # seconds for which a finished job is told of
 FORGOTTEN_TEXT = (
     "The service ended meanwhile: what was left out, if anything, is not known any more."
 )
+LOOK_SECONDS = 0.2  # between two looks at a job of another process
+CANCEL_SECONDS = 5.0  # for which the end of a cancelled job is waited for
 PROGRESS_SECONDS = 0.5  # between two notes of how many bytes are done
 
 log = logging.getLogger(__name__)
@@ -65,7 +68,10 @@ class _Stopped(Exception):
 
 
 class FileJobs:
-    """Runs file jobs in a thread pool and reports their state. Start it after any fork."""
+    """Runs file jobs in a thread pool and reports their state. Start it after any fork.
+
+    With ``shared`` other processes have the same store: a job runs in the one that has its turn.
+    """
 
     def __init__(
         self,
@@ -73,8 +79,10 @@ class FileJobs:
         rules: ContentRules,
         tell: Tell,
         reserve: ReserveSpace = reserve_unlimited,
+        shared: SharedTurns | None = None,
     ) -> None:
         self._store = store
+        self._shared = shared
         self._rules = rules
         self._publish = tell
         self._reserve = reserve
@@ -87,8 +95,37 @@ class FileJobs:
     def start(self) -> None:
         """Take up what was not finished when the process last ended."""
         self._forget_old()
+        self.adopt()
+
+    def adopt(self) -> None:
+        """Take up what nobody works on: what this process, or another, left when it ended."""
         for job in self._store.list_unfinished():
-            self._start_job(job)
+            with self._lock:
+                is_own = job.id in self._running
+            if not is_own and not self._shutting_down.is_set():
+                self._take_up(job)
+
+    def _take_up(self, job: FileJob, cancelled: bool = False) -> bool:
+        """Go on with a job unless another process does; whether this one goes on."""
+        lock = _JobLock(job.who)
+        if self._claim(job.id, lock) is not None:
+            return False
+        latest = self._store.find(job.who, job.id)
+        if latest is None or latest.state.is_over:  # its process has ended it meanwhile
+            self._leave(job.id, lock)
+            return False
+        if cancelled:
+            lock.interrupt()
+        self._start_job(latest, lock)
+        return True
+
+    def _claim(self, name: str, lock: "_JobLock", wanted: bool = False) -> OtherHolder | None:
+        """Take the turn at a job; None if that was done."""
+        return None if self._shared is None else self._shared.claim(_turn_of(name), lock, wanted)
+
+    def _leave(self, name: str, lock: "_JobLock") -> None:
+        if self._shared is not None:
+            self._shared.leave(_turn_of(name), lock)
 
     def stop(self) -> None:
         """End; what runs is taken up at the next start."""
@@ -109,8 +146,10 @@ class FileJobs:
             if own >= MOST_WAITING:
                 raise TooBusy(f"{MOST_WAITING} jobs of yours are under way; wait for one to end.")
             job = FileJob(secrets.token_hex(12), who, FileJobState.WAITING, time.time(), spec)
+            lock = _JobLock(job.who)
+            self._claim(job.id, lock)
             self._store_new(job)
-            running = self._start_job(job)
+            running = self._start_job(job, lock)
         running.finished.wait(timeout)
         return running.job
 
@@ -146,8 +185,21 @@ class FileJobs:
             running = self._running.get(job.id)
         if running is not None:
             running.cancelled.set()
-            running.finished.wait(5)
+            running.finished.wait(CANCEL_SECONDS)
+        elif self._shared is not None and not job.state.is_over:
+            self._cancel_elsewhere(job)
         return self.get(who, name)
+
+    def _cancel_elsewhere(self, job: FileJob) -> None:
+        """Have the process end a job that works on it; this one where none does."""
+        until, lock = time.monotonic() + CANCEL_SECONDS, _JobLock(job.who)
+        while time.monotonic() < until:
+            if self._claim(job.id, lock, wanted=True) is None:
+                self._leave(job.id, lock)  # it has ended, or its process has
+                self._take_up(job, cancelled=True)
+            if self.get(job.who, job.id).state.is_over:
+                return
+            time.sleep(LOOK_SECONDS)
 
     def _forget_old(self) -> None:
         try:
@@ -162,9 +214,9 @@ class FileJobs:
             running = self._running.get(job.id)
         return running.job if running is not None else job
 
-    def _start_job(self, job: FileJob) -> "_RunningJob":
+    def _start_job(self, job: FileJob, lock: "_JobLock") -> "_RunningJob":
         running = _RunningJob(
-            job, self._store, self._rules, self._publish, self._shutting_down, self._reserve
+            job, self._store, self._rules, self._publish, self._shutting_down, self._reserve, lock
         )
         with self._lock:
             self._running[job.id] = running
@@ -176,9 +228,22 @@ class FileJobs:
     def _finish_job(self, name: str, done: "Future[None]") -> None:
         with self._lock:
             running = self._running.pop(name)
+        self._leave(name, running.lock)
         running.finished.set()
         if not done.cancelled() and (error := done.exception()) is not None:
             log.error("A job on files failed", exc_info=error)
+
+
+class _JobLock(UploadLock):
+    """The turn at a job, which is ``cancelled`` where another process wants it."""
+
+    def __init__(self, owner: str) -> None:
+        self.cancelled = threading.Event()
+        super().__init__(owner, self.cancelled.set, sending=False)
+
+
+def _turn_of(name: str) -> str:
+    return f"file-job {name}"
 
 
 class _RunningJob:
@@ -192,10 +257,12 @@ class _RunningJob:
         tell: Tell,
         ending: threading.Event,
         reserve: ReserveSpace,
+        lock: "_JobLock",
     ) -> None:
         self.job = job
+        self.lock = lock
         self.finished = threading.Event()
-        self.cancelled = threading.Event()
+        self.cancelled = lock.cancelled
         self._store = store
         self._rules = rules
         self._publish_event = tell

@@ -41,27 +41,27 @@ def no_interrupt() -> None:
 
 @dataclass(frozen=True, slots=True)
 class OtherHolder:
-    """Who holds an upload in another process."""
+    """Who has a turn in another process."""
 
     silent_seconds: float  # since something came
     sending: bool
 
 
 class SharedTurns(Protocol):
-    """Turns among processes that take uploads into the same folders. They end with their process.
+    """Turns among processes that work on the same folders. They end with their process.
 
     Raises what its server raises where that cannot be asked.
     """
 
-    def claim(self, upload_id: str, lock: UploadLock, wanted: bool, /) -> OtherHolder | None:
-        """Take the turn; None if that was done. The holder ends if it is ``wanted``."""
+    def claim(self, name: str, lock: UploadLock, wanted: bool, /) -> OtherHolder | None:
+        """Take a turn; None if that was done. The holder is interrupted if it is ``wanted``."""
         ...
 
-    def leave(self, upload_id: str, lock: UploadLock, /) -> None:
+    def leave(self, name: str, lock: UploadLock, /) -> None:
         """Give the turn back. Never fails."""
         ...
 
-    def is_held(self, upload_id: str, /) -> bool:
+    def is_held(self, name: str, /) -> bool:
         """Whether any process has the turn."""
         ...
 

@@ -1,6 +1,8 @@
 """The file browser's services, one of each for the whole web process. No Flask, no torch."""
 
+import logging
 import os
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -25,13 +27,14 @@ from filebrowser.watch.mounts import read_mounts, supports_inotify
 from filebrowser.watch.watcher import FileChange
 from generator.pictures.pixel_modes import to_eight_bits
 from webapp.files.background import FileWatch, TrashSweeper
-from webapp.files.caller_limit import CallerLimit
+from webapp.files.caller_limit import CallerLimit, Places, SharedCallerLimit
 from webapp.files.caller_rights import roots_of
 from webapp.files.infotexts import read_picture_facts
 from webapp.files.model_sidecars import Sidecars
 from webapp.files.reserved_space import ReservedSpace
 from webapp.files.upload_policy import rules_of, uploads_of
 from webapp.nodes.file_messages import decode_event, encode_event
+from webapp.queues.errors import QueueError
 from webapp.settings.state_folder import THUMBNAILS
 
 if TYPE_CHECKING:
@@ -39,6 +42,8 @@ if TYPE_CHECKING:
     from webapp.nodes.feed import Feed, Message, Position
     from webapp.nodes.node_parts import NodeParts
     from webapp.settings.config import Config
+
+log = logging.getLogger("easel.files")
 
 INDEX = "files.db"
 JOBS = "file-jobs.db"
@@ -68,7 +73,7 @@ class FileServices:
     shares: ShareStore
     share_passwords: SharePasswords
     listing_limit: CallerLimit  # listings, searches, sums and archives of one caller
-    archive_limit: CallerLimit
+    archive_limit: Places
     close: Callable[[], None]
 
     def start(self) -> None:
@@ -107,9 +112,10 @@ def create_file_services(
         nodes.feed.on_gap.append(lambda _: registry.refresh())
     uploads = uploads_of(config, tell, nodes.turns)
     reserved_space = ReservedSpace(config.easel_dir, lambda: roots_of(config))
-    keeper = ExpirySweeper(uploads, lambda: roots_of(config), reserved_space.allocate)
-    jobs = FileJobs(
-        FileJobStore(config.easel_dir / JOBS, reserved_space.release), rules, tell, uploads.reserve
+    store = FileJobStore(config.easel_dir / JOBS, reserved_space.release)
+    jobs = FileJobs(store, rules, tell, uploads.reserve, nodes.turns)
+    keeper = ExpirySweeper(
+        uploads, lambda: roots_of(config), partial(keep_up, nodes, jobs, reserved_space)
     )
     sweeper = TrashSweeper(config)
 
@@ -136,9 +142,26 @@ def create_file_services(
         shares=ShareStore(config.easel_dir / SHARES),
         share_passwords=SharePasswords(),
         listing_limit=CallerLimit(config.max_listings),
-        archive_limit=CallerLimit(MAX_ARCHIVES),
+        archive_limit=archive_limit_of(nodes),
         close=close,
     )
+
+
+def keep_up(nodes: "NodeParts", jobs: FileJobs, reserved_space: ReservedSpace) -> None:
+    """What is looked after every few seconds: the reserve, and jobs that another process left."""
+    reserved_space.allocate()
+    if nodes.turns is not None:
+        try:
+            jobs.adopt()
+        except (QueueError, sqlite3.Error) as error:
+            log.warning("Jobs of other web processes cannot be looked at now: %s", error)
+
+
+def archive_limit_of(nodes: "NodeParts") -> Places:
+    """Archives of each caller, at all web processes together."""
+    if nodes.turns is None:
+        return CallerLimit(MAX_ARCHIVES)
+    return SharedCallerLimit(MAX_ARCHIVES, nodes.turns, "archive")
 
 
 def relay_to(feed: "Feed | None", data_dir: Path) -> Callable[[FileEvent], bool] | None:

@@ -83,14 +83,15 @@ class Feed(threading.Thread):
 
     def read(self) -> bool:
         """Pass on what has come; whether there may be more at once."""
+        if self._position is None:
+            epoch, last = self.server.run("feed_open", epoch=token_hex(4))
+            self._go_on(Position(text_of(epoch), last))
         known = self._position
-        after = known.number if known else None
-        epoch, last, rows = self.server.run("feed_read", after=after, most=READ_MESSAGES)
+        assert known is not None
+        epoch, last, rows = self.server.run("feed_read", after=known.number, most=READ_MESSAGES)
         latest = Position(text_of(epoch), last)
-        if known is None or known.epoch != latest.epoch or has_gap(known, latest, rows):
-            self._position = latest
-            for tell in self.on_gap:
-                self._call(tell, latest)
+        if known.epoch != latest.epoch or has_gap(known, latest, rows):
+            self._go_on(latest)
             return False
         for number, topic, data in rows:
             self._position = Position(known.epoch, int(number))
@@ -98,6 +99,12 @@ class Feed(threading.Thread):
             if handle is not None:
                 self._call(handle, Message(known.epoch, int(number), data))
         return len(rows) == READ_MESSAGES
+
+    def _go_on(self, position: Position) -> None:
+        """Go on after a message; those before it are missed."""
+        self._position = position
+        for tell in self.on_gap:
+            self._call(tell, position)
 
     def _call(self, act: Callable[[Any], object], what: Any) -> None:
         try:

@@ -14,8 +14,8 @@ from webapp.queues.contracts.queue_store import QueueStore
 from webapp.queues.task_registry import TaskRegistry, Tasks
 
 if TYPE_CHECKING:
-    from filebrowser.uploads.upload_locks import SharedTurns
     from webapp.nodes.feed import Feed
+    from webapp.nodes.turns import RedisTurns
     from webapp.queues.redis.store import RedisStore
 
 ENDED_LOGINS_FILE = "ended_logins"  # below .easel
@@ -30,7 +30,7 @@ class NodeParts:
     share_throttle: LoginThrottle
     revoked_logins: RevokedLogins
     feed: "Feed | None" = None
-    turns: "SharedTurns | None" = None
+    turns: "RedisTurns | None" = None
     close: Callable[[], None] = lambda: None
 
     def start(self) -> None:
@@ -54,7 +54,7 @@ def _shared_parts(store: "RedisStore", easel_dir: Path) -> NodeParts:
     from webapp.nodes.feed import Feed
     from webapp.nodes.logins import SharedRevokedLogins, shared_throttle
     from webapp.nodes.tasks import SharedTasks
-    from webapp.nodes.upload_turns import RedisTurns
+    from webapp.nodes.turns import RedisTurns
 
     server = store.server
     feed, turns = Feed(server, store.notifier), RedisTurns(server)

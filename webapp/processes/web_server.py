@@ -26,7 +26,7 @@ from webapp.http.content_policy import EMPTY_POLICY
 from webapp.http.thread_admission import ThreadLimits
 from webapp.http.url_fetch import fetch_rules
 from webapp.http.waiting_limit import WaitingLimit
-from webapp.jobs.job_follower import JobFollower, JobParts
+from webapp.jobs.job_follower import JobFollower, JobParts, hold_always
 from webapp.jobs.webhooks import WebhookPoster
 from webapp.logs import bind_for_block, start_log
 from webapp.process_tree import LISTEN_FD_VARIABLE, die_with_parent, die_with_supervisor
@@ -172,7 +172,11 @@ def follow_jobs(services: Services) -> JobFollower:
     except (OSError, sqlite3.Error) as error:  # pictures are drawn all the same
         services.log.warning("jobs cannot be kept now: %s", error)
     poster = WebhookPoster(session_key(config.easel_dir), fetch_rules(config))
-    parts = JobParts(services.jobs, services.queue, services.sink, services.drawn_pictures, poster)
+    turns = services.nodes.turns
+    hold = hold_always if turns is None else turns.hold
+    parts = JobParts(
+        services.jobs, services.queue, services.sink, services.drawn_pictures, poster, hold
+    )
     return JobFollower(parts, services.log)
 
 

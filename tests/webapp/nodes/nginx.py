@@ -52,9 +52,7 @@ def nginx(program: str, folder: Path, port: int, nodes: Sequence[str]) -> Iterat
     """One that runs for a block, before these nodes ("host:port"); its address."""
     settings = write_settings(folder, port, nodes)
     with (folder / "out.log").open("wb") as log:
-        process = subprocess.Popen(
-            [program, "-p", folder, "-c", settings], stdout=log, stderr=log
-        )
+        process = subprocess.Popen([program, "-p", folder, "-c", settings], stdout=log, stderr=log)
     try:
         wait_until(lambda: process.poll() is not None or listens(port), message="no nginx")
         assert process.poll() is None, (folder / "out.log").read_text()

@@ -118,7 +118,8 @@ def node_site(folder: Path) -> Iterator[NodeSite]:
     if not BINARIES:
         pytest.skip(MISSING)
     data_dir, front = folder / "data", folder / "nginx"
-    front.mkdir()
+    for new in (front, data_dir / "outputs"):
+        new.mkdir(parents=True)
     write_checkpoint(data_dir / "models/Stable-diffusion/painter.safetensors")
     (data_dir / ".easel").mkdir(mode=0o700)
     with ExitStack() as stack:

@@ -28,14 +28,20 @@ acts.feed_add = function()
     return number
 end
 
--- Epoch, number of the latest, and what came after one: number, topic, data.
+local function feed_place()
+    return call('GET', P .. 'feed_epoch') or '', tonumber(call('GET', P .. 'feed_last') or '0')
+end
+
+-- Epoch and number of the latest.
+acts.feed_open = function()
+    call('SET', P .. 'feed_epoch', args.epoch, 'NX')
+    return {feed_place()}
+end
+
+-- The same, and what came after one: number, topic, data.
 acts.feed_read = function()
-    local epoch = call('GET', P .. 'feed_epoch') or ''
-    local last = tonumber(call('GET', P .. 'feed_last') or '0')
+    local epoch, last = feed_place()
     local found = {}
-    if not is_given(args.after) then
-        return {epoch, last, found}
-    end
     for _, row in ipairs(call('XRANGE', P .. 'feed', '(0-' .. args.after, '+', 'COUNT', args.most)) do
         found[#found + 1] = {string.sub(row[1], 3), row[2][2], row[2][4]}
     end

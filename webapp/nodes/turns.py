@@ -1,4 +1,4 @@
-"""Turns at uploads among web processes of a service: see ``upload_locks.SharedTurns``. No Flask.
+"""Turns among web processes of a service: see ``upload_locks.SharedTurns``. No Flask.
 
 A turn lives in the queue's server for a few seconds and is kept by a thread: it ends soon after
 its process, however that ended.
@@ -6,10 +6,11 @@ its process, however that ended.
 
 import logging
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from uuid import uuid4
 
-from filebrowser.uploads.upload_locks import OtherHolder, UploadLock
+from filebrowser.uploads.upload_locks import OtherHolder, UploadLock, no_interrupt
 from webapp.queues.errors import QueueError
 from webapp.queues.redis.server import PREFIX, RedisServer
 
@@ -30,11 +31,11 @@ class RedisTurns:
         self._thread: threading.Thread | None = None
         self._ended = threading.Event()
 
-    def claim(self, upload_id: str, lock: UploadLock, wanted: bool) -> OtherHolder | None:
+    def claim(self, name: str, lock: UploadLock, wanted: bool) -> OtherHolder | None:
         """Take the turn; None if that was done. The holder ends if it is ``wanted``."""
         reply = self.server.run(
             "claim_turn",
-            name=upload_id,
+            name=name,
             token=self._token(lock),
             sending=lock.sending,
             wanted=wanted,
@@ -43,21 +44,32 @@ class RedisTurns:
         if isinstance(reply, list):
             return OtherHolder(reply[0] / 1000, bool(reply[1]))
         with self._lock:
-            self._held[upload_id] = lock
+            self._held[name] = lock
             self._start()
         return None
 
-    def leave(self, upload_id: str, lock: UploadLock) -> None:
+    def leave(self, name: str, lock: UploadLock) -> None:
         """Give the turn back; where the server is away it ends by itself."""
         with self._lock:
-            self._held.pop(upload_id, None)
+            self._held.pop(name, None)
         with suppress(QueueError):
-            self.server.run("leave_turn", name=upload_id, token=self._token(lock))
+            self.server.run("leave_turn", name=name, token=self._token(lock))
 
-    def is_held(self, upload_id: str) -> bool:
+    def is_held(self, name: str) -> bool:
         """Whether any process has the turn."""
         with self.server.explain_errors():
-            return bool(self.server.client.exists(f"{PREFIX}turn:{upload_id}"))
+            return bool(self.server.client.exists(f"{PREFIX}turn:{name}"))
+
+    @contextmanager
+    def hold(self, name: str) -> Iterator[bool]:
+        """A turn for a block, where no other process has it; whether it was taken."""
+        lock = UploadLock("", no_interrupt, sending=False)
+        taken = self.claim(name, lock, False) is None
+        try:
+            yield taken
+        finally:
+            if taken:
+                self.leave(name, lock)
 
     def close(self) -> None:
         """End the thread."""
@@ -69,32 +81,32 @@ class RedisTurns:
         """Keep what is held; who has lost a turn, or shall give it up, reads no more."""
         with self._lock:
             held = tuple(self._held.items())
-        for upload_id, lock in held:
+        for name, lock in held:
             reply = self.server.run(
                 "keep_turn",
-                name=upload_id,
+                name=name,
                 token=self._token(lock),
                 sending=lock.sending,
                 silent=int(lock.silent_seconds * 1000),
                 kept_ms=self.kept_ms,
             )
             with self._lock:
-                is_over = self._held.get(upload_id) is not lock
+                is_over = self._held.get(name) is not lock
             if is_over:  # it was given back meanwhile, and must not be held for nobody
-                self.leave_kept(upload_id, lock)
+                self.leave_kept(name, lock)
             elif reply != 1:
                 lock.interrupt()
 
-    def leave_kept(self, upload_id: str, lock: UploadLock) -> None:
+    def leave_kept(self, name: str, lock: UploadLock) -> None:
         """Undo a keeping that came after the end of its turn."""
-        self.server.run("leave_turn", name=upload_id, token=self._token(lock))
+        self.server.run("leave_turn", name=name, token=self._token(lock))
 
     def _token(self, lock: UploadLock) -> str:
         return f"{self._process}-{id(lock)}"
 
     def _start(self) -> None:
         if self._thread is None and not self._ended.is_set():
-            self._thread = threading.Thread(target=self._run, name="upload-turns", daemon=True)
+            self._thread = threading.Thread(target=self._run, name="turns", daemon=True)
             self._thread.start()
 
     def _run(self) -> None:
@@ -102,4 +114,4 @@ class RedisTurns:
             try:
                 self.keep()
             except QueueError as error:
-                log.debug("turns at uploads are not kept now: %s", error)
+                log.debug("turns are not kept now: %s", error)
