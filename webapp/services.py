@@ -46,8 +46,10 @@ from webapp.queues.job_limit import JobLimit
 from webapp.queues.plans import Plans
 from webapp.queues.task_registry import Tasks
 from webapp.settings.data_dir import open_store, service_token
+from webapp.settings.local_cache import is_shared_mount, keep_caches_here
 from webapp.settings.option_store import OptionStore, options_of
 from webapp.settings.secret_files import session_key
+from webapp.settings.service_file import publish_service
 from webapp.settings.state_folder import prepare_state_folder
 
 if TYPE_CHECKING:
@@ -139,6 +141,8 @@ def build_services(
     log = overrides.get("log") or start_log(config.log_json)
     make_folders(config.data_dir)
     prepare_state_folder(config.easel_dir)
+    if is_shared_mount(config):
+        config = keep_caches_here(config, publish_service(config).data_id)
     if store is None:
         store = open_store(config, log.getChild("queue"))
         closing.callback(store.close)
@@ -187,7 +191,8 @@ def build_services(
 def _set_job_parts(config: "Config", overrides: dict[str, Any], closing: ExitStack) -> None:
     """What the job API keeps, where nobody has brought it."""
     if "jobs" not in overrides:
-        overrides["jobs"] = JobBook(config.easel_dir / JOBS_FILE)
+        path, shared = config.easel_dir / JOBS_FILE, config.queue_url is not None
+        overrides["jobs"] = JobBook(path, shared=shared)
         closing.callback(overrides["jobs"].close)
     overrides.setdefault("watchers", WatcherLimit(config.max_watchers))
     overrides.setdefault("drawn_pictures", DrawnPictures(config.easel_dir))

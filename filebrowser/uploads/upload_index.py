@@ -209,10 +209,10 @@ class UploadIndex:
             os.close(data)
 
 
-def load_upload_index(root: Root, shared: bool = False) -> UploadIndex:
+def load_upload_index(root: Root, unfit_seconds: float = 0.0) -> UploadIndex:
     """Read what waits below a root. What was never quite begun is taken away.
 
-    In a ``shared`` folder another process may be beginning it at this moment.
+    That is a folder without a record, which is ``unfit_seconds`` old.
     """
     index = UploadIndex(root)
     for upload_id in staging_area.list_upload_ids(root):
@@ -221,12 +221,17 @@ def load_upload_index(root: Root, shared: bool = False) -> UploadIndex:
                 record = _read_record(here, upload_id)
                 age = time.time() - os.fstat(here).st_mtime
         except NotHere:
-            record, age = None, BEGUN_SECONDS
+            record, age = None, unfit_seconds
         if record is not None:
             index.records[upload_id] = record
-        elif not shared or age >= BEGUN_SECONDS:
+        elif age >= unfit_seconds or not unfit_seconds:
             staging_area.delete_upload(root, upload_id)
     return index
+
+
+def load_shared_index(root: Root) -> UploadIndex:
+    """The same where another process may be beginning an upload at this moment."""
+    return load_upload_index(root, BEGUN_SECONDS)
 
 
 def _read_record(here: int, upload_id: str) -> Upload | None:

@@ -18,7 +18,12 @@ from filebrowser.uploads.records import Conflict, Upload, UploadKind, UploadSpec
 from filebrowser.uploads.reservations import SpaceCounter
 from filebrowser.uploads.rules import ContentRules
 from filebrowser.uploads.space import UploadLimits
-from filebrowser.uploads.upload_index import UploadIndex, load_upload_index, unfinished_uploads
+from filebrowser.uploads.upload_index import (
+    UploadIndex,
+    load_shared_index,
+    load_upload_index,
+    unfinished_uploads,
+)
 from filebrowser.uploads.upload_locks import SharedTurns, UploadLock, UploadLocks, no_interrupt
 from filebrowser.uploads.upload_session import (
     UploadChunk,
@@ -229,8 +234,8 @@ class UploadStore:
         with self._open_lock:
             index = self._indexes.get(root.path)
             if index is None:
-                shared = self.shared is not None
-                index = self._indexes[root.path] = load_upload_index(root, shared)
+                load = load_upload_index if self.shared is None else load_shared_index
+                index = self._indexes[root.path] = load(root)
         return index
 
     def _whole_index_of(self, root: Root) -> UploadIndex:

@@ -35,6 +35,7 @@ from webapp.files.reserved_space import ReservedSpace
 from webapp.files.upload_policy import rules_of, uploads_of
 from webapp.nodes.file_messages import decode_event, encode_event
 from webapp.queues.errors import QueueError
+from webapp.settings.local_cache import is_shared_mount
 from webapp.settings.state_folder import THUMBNAILS
 
 if TYPE_CHECKING:
@@ -112,7 +113,8 @@ def create_file_services(
         nodes.feed.on_gap.append(lambda _: registry.refresh())
     uploads = uploads_of(config, tell, nodes.turns)
     reserved_space = ReservedSpace(config.easel_dir, lambda: roots_of(config))
-    store = FileJobStore(config.easel_dir / JOBS, reserved_space.release)
+    shared = nodes.turns is not None  # other machines' web processes may have the same files
+    store = FileJobStore(config.easel_dir / JOBS, reserved_space.release, shared)
     jobs = FileJobs(store, rules, tell, uploads.reserve, nodes.turns)
     keeper = ExpirySweeper(
         uploads, lambda: roots_of(config), partial(keep_up, nodes, jobs, reserved_space)
@@ -139,7 +141,7 @@ def create_file_services(
         keeper=keeper,
         reserved_space=reserved_space,
         sidecars=Sidecars(registry.folders),
-        shares=ShareStore(config.easel_dir / SHARES),
+        shares=ShareStore(config.easel_dir / SHARES, shared),
         share_passwords=SharePasswords(),
         listing_limit=CallerLimit(config.max_listings),
         archive_limit=archive_limit_of(nodes),
@@ -198,8 +200,9 @@ def create_index(
     """The search index, and the watch on the disk that keeps it up to date."""
     watchable = watchable_roots(roots, config.watch)
     rescan_seconds = RESCAN_SECONDS if len(watchable) == len(roots) else UNWATCHED_SECONDS
+    folder = config.cache_folder if is_shared_mount(config) else config.easel_dir
     index = FileIndex(
-        config.easel_dir / INDEX, roots, read_picture_facts, memory, rescan_seconds=rescan_seconds
+        folder / INDEX, roots, read_picture_facts, memory, rescan_seconds=rescan_seconds
     )
     return index, FileWatch(
         watchable, roots, hub, lambda changes: index.schedule_paths(paths_of(changes))
