@@ -5,6 +5,7 @@ Several web processes need a queue in Redis or Valkey; what they have in common 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from webapp.queues.task_registry import TaskRegistry, Tasks
 
 if TYPE_CHECKING:
     from webapp.nodes.feed import Feed
+    from webapp.nodes.tables import RedisTable
     from webapp.nodes.turns import RedisTurns
     from webapp.queues.redis.store import RedisStore
 
@@ -23,7 +25,7 @@ ENDED_LOGINS_FILE = "ended_logins"  # below .easel
 
 @dataclass(frozen=True, slots=True)
 class NodeParts:
-    """The parts of one web process; ``feed`` and ``turns`` are None where it is the only one."""
+    """The parts of one web process; the optional ones are None where it is the only one."""
 
     tasks: Tasks
     login_throttle: LoginThrottle
@@ -31,6 +33,7 @@ class NodeParts:
     revoked_logins: RevokedLogins
     feed: "Feed | None" = None
     turns: "RedisTurns | None" = None
+    table: "Callable[[str], RedisTable] | None" = None  # by its name
     close: Callable[[], None] = lambda: None
 
     def start(self) -> None:
@@ -53,6 +56,7 @@ def create_node_parts(store: QueueStore, easel_dir: Path, *, shared: bool) -> No
 def _shared_parts(store: "RedisStore", easel_dir: Path) -> NodeParts:
     from webapp.nodes.feed import Feed
     from webapp.nodes.logins import SharedRevokedLogins, shared_throttle
+    from webapp.nodes.tables import RedisTable
     from webapp.nodes.tasks import SharedTasks
     from webapp.nodes.turns import RedisTurns
 
@@ -70,5 +74,6 @@ def _shared_parts(store: "RedisStore", easel_dir: Path) -> NodeParts:
         SharedRevokedLogins(easel_dir / ENDED_LOGINS_FILE, server),
         feed,
         turns,
+        partial(RedisTable, server),
         close,
     )

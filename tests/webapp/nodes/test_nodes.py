@@ -29,6 +29,10 @@ TXT2IMG = "/sdapi/v1/txt2img"
 UPLOADS = "/api/files/uploads"
 TUS = {"Tus-Resumable": "1.0.0"}
 PIECE = {**TUS, "Content-Type": "application/offset+octet-stream"}
+LOCK_BODY = (
+    '<?xml version="1.0"?><lockinfo xmlns="DAV:"><lockscope><exclusive/></lockscope>'
+    "<locktype><write/></locktype><owner>ann</owner></lockinfo>"
+)
 MIB = 1 << 20
 LONG = 400  # steps: 20 s
 
@@ -194,6 +198,43 @@ def test_a_sender_who_is_silent_at_one_node_gives_way_at_the_other(
     assert (site.data_dir / "outputs/taken-over.txt").read_bytes() == data
     over.set()
     wait_until(stalled.done)
+
+
+def test_webdav_locks_and_announced_names_hold_at_every_node(
+    site: NodeSite, tmp_path: Path
+) -> None:
+    first, second = site.nodes
+    place = "/dav/data/outputs/locked.txt"
+    locked = site.ask("LOCK", first.url + place, data=LOCK_BODY, headers={"Timeout": "Second-60"})
+    assert locked.status_code in (200, 201), locked.text
+    token = {"If": f"({locked.headers['Lock-Token']})"}
+    assert site.ask("PUT", second.url + place, data=b"x").status_code == 423
+    assert site.ask("PUT", second.url + place, data=b"y", headers=token).status_code in (201, 204)
+    freed = {"Lock-Token": locked.headers["Lock-Token"]}
+    assert site.ask("UNLOCK", second.url + place, headers=freed).status_code == 204
+    assert site.ask("PUT", site.url + place, data=b"z").status_code == 204
+    model = write_checkpoint(tmp_path / "dav.safetensors").read_bytes()
+    place = "/dav/data/models/Stable-diffusion/dav.safetensors"
+    assert site.ask("PUT", first.url + place, data=b"").status_code == 201
+    shown = site.ask("PROPFIND", second.url + place, headers={"Depth": "0"})
+    assert shown.status_code == 207, shown.text
+    assert site.ask("PUT", second.url + place, data=model).status_code in (201, 204)
+    assert site.ask("GET", site.url + place).content == model
+
+
+def test_options_and_shares_of_one_node_hold_at_the_other(site: NodeSite) -> None:
+    first, second = site.nodes
+    changed = {"CLIP_stop_at_last_layers": 2}
+    assert site.ask("POST", f"{first.url}/sdapi/v1/options", json=changed).ok
+    told = site.ask("GET", f"{second.url}/sdapi/v1/options").json()
+    assert told["CLIP_stop_at_last_layers"] == 2
+    (site.data_dir / "outputs/shared.txt").write_text("shared")
+    body = {"path": "/data/outputs/shared.txt"}
+    share = site.ask("POST", f"{first.url}/api/files/shares", json=body)
+    assert share.ok, share.text
+    page = requests.get(f"{second.url}/s/{share.json()['id']}", timeout=TIMEOUT)
+    assert page.ok
+    assert "shared.txt" in page.text
 
 
 def test_no_node_shows_the_owner_s_token(site: NodeSite) -> None:

@@ -1,27 +1,33 @@
 """What web processes have in common, over a real server: two of each part stand for two nodes."""
 
 import logging
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from filebrowser.access.gate import Place, Root
+from filebrowser.dav.placeholders import Placeholders
 from filebrowser.errors import TooBusy
 from filebrowser.uploads.upload_locks import UploadLock, no_interrupt
 from filebrowser.watch.event_hub import FileEventHub
 from filebrowser.watch.file_events import FileEvent, FileEventKind
 from generator.request import Stop
 from tests.queue_server import QueueServer, require_program, running_server
-from tests.wait import Clock, wait_until
+from tests.wait import TIMEOUT, Clock, wait_until
 from webapp.access.login_throttle import MAX_FAILURES, WINDOW
 from webapp.files.caller_limit import SharedCallerLimit
 from webapp.files.file_services import receive_from, relay_to
+from webapp.jobs.job_book import Delivery, DeliveryState, JobBook, JobRecord
+from webapp.jobs.job_follower import JobFollower, JobParts
 from webapp.nodes.feed import Feed, Message, Position
 from webapp.nodes.file_messages import decode_event, encode_event
 from webapp.nodes.logins import SharedRevokedLogins, shared_throttle
+from webapp.nodes.tables import AnnouncedFiles, RedisTable
 from webapp.nodes.tasks import SharedTasks
 from webapp.nodes.turns import RedisTurns
 from webapp.queues.redis.notifier import RedisNotifier
@@ -309,3 +315,77 @@ def test_events_are_told_by_paths_of_the_data_directory(tmp_path: Path) -> None:
     assert found.place == Place(roots[0], ("models", "a", "b"))
     assert found.previous == Place(roots[1], ("c",))
     assert decode_event(encode_event(event, here), there, roots[1:]) is None
+
+
+def test_a_table_gives_copies_of_what_any_node_has_put_there(
+    queue: QueueServer, tmp_path: Path
+) -> None:
+    with two_servers(queue) as servers:
+        here, there = (RedisTable(each, "dav_locks") for each in servers)
+        here["a\udce4"] = {"owner": b"\xff<a/>", "expire": 1.5, "tokens": ["t"]}
+        assert there["a\udce4"] == {"owner": b"\xff<a/>", "expire": 1.5, "tokens": ["t"]}
+        there["a\udce4"]["expire"] = 2.0
+        assert list(there.items()) == [("a\udce4", here["a\udce4"])]
+        assert (here.get("b"), "b" in here, len(here), list(here)) == (None, False, 1, ["a\udce4"])
+        del there["a\udce4"]
+        del there["a\udce4"]
+        assert list(here.values()) == []
+        with pytest.raises(TypeError, match="cannot be kept"):
+            here["c"] = object()
+
+
+def test_names_announced_at_one_node_are_known_where_the_folder_is_mounted_elsewhere(
+    queue: QueueServer, tmp_path: Path
+) -> None:
+    clock = Clock()
+    with two_servers(queue) as servers:
+        folders = tmp_path / "here", tmp_path / "there"
+        here, there = (
+            Placeholders(clock, AnnouncedFiles(RedisTable(server, "dav_names"), folder))
+            for server, folder in zip(servers, folders, strict=True)
+        )
+        places = [Place(Root("data", each), ("models", "a.pt")) for each in folders]
+        here.add(places[0], "ann")
+        found = there.find(places[1])
+        assert found is not None
+        assert (found.owner, found.place.key) == ("ann", places[1].key)
+        assert there.in_folder(Place(places[1].root, ("models",))) == [found]
+        there.set_time(places[1], 7)
+        assert here.find(places[0]).shown_time == 7  # type: ignore[union-attr]
+        there.remove(Place(places[1].root, ("models",)))
+        assert here.find(places[0]) is None
+        here.add(places[0], "ann")
+        clock.skip(3601)
+        assert there.find(places[1]) is None
+
+
+def test_a_webhook_is_posted_by_one_node(queue: QueueServer, tmp_path: Path) -> None:
+    posted: list[str] = []
+    over = threading.Event()
+
+    class Poster:
+        def attempt(self, delivery: Delivery) -> Delivery:
+            posted.append(delivery.job)
+            over.wait(TIMEOUT)
+            return replace(delivery, attempts=1, state=DeliveryState.DELIVERED)
+
+    with two_servers(queue) as servers, ExitStack() as stack:
+        followers = []
+        for server in servers:
+            book = JobBook(tmp_path / "jobs.db", shared=True)
+            turns = RedisTurns(server)
+            parts = JobParts(book, None, None, None, Poster(), turns.hold)  # type: ignore[arg-type]
+            followers.append(JobFollower(parts, LOG))
+            for act in (book.close, turns.close, followers[-1].stop):
+                stack.callback(act)
+        job = JobRecord("a" * 32, "ann", "/x", 0.0, "", None, "http://x/", confirmed=True)
+        book.add(job)
+        book.end(replace(job, outcome="succeeded", ended_at=1.0), b"{}")
+        for follower in followers:
+            for delivery in follower.parts.book.list_due(1):
+                follower._begin_post(delivery)
+        wait_until(lambda: posted and not all(each._posting for each in followers))
+        over.set()
+        wait_until(lambda: not any(each._posting for each in followers))
+        found = book.find_delivery(job.id)
+        assert (found.state, posted) == ("delivered", [job.id])  # type: ignore[union-attr]
