@@ -3,8 +3,9 @@
 import logging
 import os
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field, fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +51,7 @@ from webapp.settings.local_cache import is_shared_mount, keep_caches_here
 from webapp.settings.option_store import OptionStore, options_of
 from webapp.settings.secret_files import session_key
 from webapp.settings.service_file import publish_service
+from webapp.settings.state_files import OPTIONS_FILE
 from webapp.settings.state_folder import prepare_state_folder
 
 if TYPE_CHECKING:
@@ -167,7 +169,9 @@ def build_services(
         else UploadStore(limits_of(config), shared=nodes.turns)
     )
     overrides.setdefault("reserve", uploads.reserve)
-    overrides.setdefault("options", options_of(config))
+    turns = nodes.turns
+    alone = nullcontext if turns is None else partial(turns.wait_for, OPTIONS_FILE)
+    overrides.setdefault("options", options_of(config, alone))
     if "plugins" not in overrides:
         overrides["plugins"] = _create_web_plugins(config, overrides["options"], log, closing)
         registry.set_plugin_folders(overrides["plugins"].model_folders())

@@ -6,15 +6,18 @@ its process, however that ended.
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from uuid import uuid4
 
 from filebrowser.uploads.upload_locks import OtherHolder, UploadLock, no_interrupt
-from webapp.queues.errors import QueueError
+from webapp.queues.errors import QueueBusy, QueueError
 from webapp.queues.redis.server import PREFIX, RedisServer
 
 TURN_SECONDS = 5.0  # that a turn outlives its process
+WAIT_SECONDS = 10.0  # longer than a turn outlives its process
+POLL_SECONDS = 0.02
 KEEP_SECONDS = 0.5  # between two looks of its keeper
 
 log = logging.getLogger("easel")
@@ -70,6 +73,19 @@ class RedisTurns:
         finally:
             if taken:
                 self.leave(name, lock)
+
+    @contextmanager
+    def wait_for(self, name: str) -> Iterator[None]:
+        """A turn for a block, waited for. Raises ``QueueBusy`` after some seconds."""
+        lock, until = UploadLock("", no_interrupt, sending=False), time.monotonic() + WAIT_SECONDS
+        while self.claim(name, lock, False) is not None:
+            if time.monotonic() > until:
+                raise QueueBusy(f"Another web process is at {name}; try again in a moment.")
+            time.sleep(POLL_SECONDS)
+        try:
+            yield
+        finally:
+            self.leave(name, lock)
 
     def close(self) -> None:
         """End the thread."""

@@ -64,6 +64,8 @@ def blueprint(services: Services) -> Blueprint:
     @requires(AccessScope.FILES)
     def answer(path: str) -> Response:
         """Rights: by method, see docs/files.md."""
+        if locks is not None:
+            locks.get("")  # 503 here where they cannot be read: wsgidav would say 500
         check_plain(request.headers.get("Content-Encoding", ""))
         try:
             dav_context = DavContext(
