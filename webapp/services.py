@@ -3,9 +3,8 @@
 import logging
 import os
 from collections.abc import Callable
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass, field, fields
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -149,11 +148,7 @@ def build_services(
         store = open_store(config, log.getChild("queue"))
         closing.callback(store.close)
     overrides = {**dict.fromkeys(STORE_PARTS, store), "entries": store.entries, **overrides}
-    if "nodes" not in overrides:
-        shared = config.queue_url is not None
-        overrides["nodes"] = create_node_parts(store, config.easel_dir, shared=shared)
-        closing.callback(overrides["nodes"].close)
-    nodes: NodeParts = overrides["nodes"]
+    nodes = _set_nodes(config, store, overrides, closing)
     if "registry" not in overrides:
         overrides["registry"] = _watched_registry(config, closing)
     registry: Registry = overrides["registry"]
@@ -163,19 +158,10 @@ def build_services(
         overrides["filing"] = create_file_services(config, registry, decoding, nodes)
         closing.callback(overrides["filing"].close)
     file_services: FileServices | None = overrides.get("filing")
-    uploads = (
-        file_services.uploads
-        if file_services
-        else UploadStore(limits_of(config), shared=nodes.turns)
-    )
+    uploads = file_services.uploads if file_services else UploadStore(limits_of(config))
     overrides.setdefault("reserve", uploads.reserve)
-    turns = nodes.turns
-    alone = nullcontext if turns is None else partial(turns.wait_for, OPTIONS_FILE)
-    overrides.setdefault("options", options_of(config, alone))
-    if "plugins" not in overrides:
-        overrides["plugins"] = _create_web_plugins(config, overrides["options"], log, closing)
-        registry.set_plugin_folders(overrides["plugins"].model_folders())
-    registry.set_plugin_families(overrides["plugins"].families())
+    overrides.setdefault("options", options_of(config, nodes.alone(OPTIONS_FILE)))
+    _set_plugins(config, overrides, log, closing)
     if config.accounts:
         _open_accounts(config, overrides, closing)
     overrides.setdefault("credentials", _read_credentials(config))
@@ -185,11 +171,36 @@ def build_services(
         "job_limit", JobLimit(plans_of(config), config.easel_dir, config.upload_spare)
     )
     _set_job_parts(config, overrides, closing)
-    reload = PluginReload(overrides["plugins"], registry, nodes.feed)
-    overrides.setdefault("plugin_reload", reload)
-    if nodes.feed is not None:
-        nodes.feed.handlers[PLUGINS_TOPIC] = reload.hear
     return Services(**{"config": config, "log": log, "close": closing.close, **overrides})
+
+
+def _set_nodes(
+    config: "Config", store: QueueStore, overrides: dict[str, Any], closing: ExitStack
+) -> NodeParts:
+    """What web processes remember together, where nobody has brought it."""
+    if "nodes" not in overrides:
+        shared = config.queue_url is not None
+        overrides["nodes"] = create_node_parts(store, config.easel_dir, shared=shared)
+        closing.callback(overrides["nodes"].close)
+    nodes: NodeParts = overrides["nodes"]
+    return nodes
+
+
+def _set_plugins(
+    config: "Config", overrides: dict[str, Any], log: logging.Logger, closing: ExitStack
+) -> None:
+    """The plugins, where nobody has brought them, and how all web processes load them anew."""
+    registry: Registry = overrides["registry"]
+    if "plugins" not in overrides:
+        overrides["plugins"] = _create_web_plugins(config, overrides["options"], log, closing)
+        registry.set_plugin_folders(overrides["plugins"].model_folders())
+    registry.set_plugin_families(overrides["plugins"].families())
+    feed = overrides["nodes"].feed
+    reload = overrides.setdefault(
+        "plugin_reload", PluginReload(overrides["plugins"], registry, feed)
+    )
+    if feed is not None:
+        feed.handlers[PLUGINS_TOPIC] = reload.hear
 
 
 def _set_job_parts(config: "Config", overrides: dict[str, Any], closing: ExitStack) -> None:

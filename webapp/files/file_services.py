@@ -107,18 +107,14 @@ def create_file_services(
     roots, rules = roots_of(config), rules_of(config.allow_pickle_upload)
     hub = FileEventHub(relay=relay_to(nodes.feed, config.data_dir))
     index, watch = create_index(config, roots, hub, memory)
-    if nodes.feed is not None:
-        decode = partial(decode_event, data_dir=config.data_dir, roots=roots)
-        receive_from(nodes.feed, hub, decode, follow)
-        nodes.feed.on_gap.append(lambda _: registry.refresh())
+    decode = partial(decode_event, data_dir=config.data_dir, roots=roots)
+    receive_from(nodes.feed, hub, decode, follow, registry.refresh)
     uploads = uploads_of(config, tell, nodes.turns)
     reserved_space = ReservedSpace(config.easel_dir, lambda: roots_of(config))
-    shared = nodes.turns is not None  # other machines' web processes may have the same files
-    store = FileJobStore(config.easel_dir / JOBS, reserved_space.release, shared)
+    store = FileJobStore(config.easel_dir / JOBS, reserved_space.release, nodes.are_several)
     jobs = FileJobs(store, rules, tell, uploads.reserve, nodes.turns)
-    keeper = ExpirySweeper(
-        uploads, lambda: roots_of(config), partial(keep_up, nodes, jobs, reserved_space)
-    )
+    keep = partial(keep_up, nodes, jobs, reserved_space)
+    keeper = ExpirySweeper(uploads, lambda: roots_of(config), keep)
     sweeper = TrashSweeper(config)
 
     def close() -> None:
@@ -127,9 +123,7 @@ def create_file_services(
 
     return FileServices(
         listings=Listings(),
-        thumbnails=Thumbnails(
-            config.easel_dir / THUMBNAILS, memory, spare=config.upload_spare, to_rgb=to_eight_bits
-        ),
+        thumbnails=thumbnails_of(config, memory),
         index=index,
         hub=hub,
         watch=watch,
@@ -141,12 +135,18 @@ def create_file_services(
         keeper=keeper,
         reserved_space=reserved_space,
         sidecars=Sidecars(registry.folders),
-        shares=ShareStore(config.easel_dir / SHARES, shared),
+        shares=ShareStore(config.easel_dir / SHARES, nodes.are_several),
         share_passwords=SharePasswords(),
         listing_limit=CallerLimit(config.max_listings),
         archive_limit=archive_limit_of(nodes),
         close=close,
     )
+
+
+def thumbnails_of(config: "Config", memory: MemoryBudget) -> Thumbnails:
+    """Small pictures, kept in the state folder."""
+    folder = config.easel_dir / THUMBNAILS
+    return Thumbnails(folder, memory, spare=config.upload_spare, to_rgb=to_eight_bits)
 
 
 def keep_up(nodes: "NodeParts", jobs: FileJobs, reserved_space: ReservedSpace) -> None:
@@ -174,12 +174,15 @@ def relay_to(feed: "Feed | None", data_dir: Path) -> Callable[[FileEvent], bool]
 
 
 def receive_from(
-    feed: "Feed",
+    feed: "Feed | None",
     hub: FileEventHub,
     decode: Callable[[bytes], FileEvent | None],
     follow: Callable[[FileEvent], None],
+    look_again: Callable[[], object],
 ) -> None:
-    """Have the hub tell, with its number, what any web process passes on."""
+    """Have the hub tell, with its number, what any web process passes on; nothing without a feed."""
+    if feed is None:
+        return
 
     def receive(message: "Message") -> None:
         event = decode(message.data)
@@ -189,6 +192,7 @@ def receive_from(
 
     def restart(position: "Position") -> None:
         hub.restart(position.epoch, position.number)
+        look_again()
 
     feed.handlers[FILES_TOPIC] = receive
     feed.on_gap.append(restart)

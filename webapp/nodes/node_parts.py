@@ -4,6 +4,7 @@ Several web processes need a queue in Redis or Valkey; what they have in common 
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -35,6 +36,15 @@ class NodeParts:
     turns: "RedisTurns | None" = None
     table: "Callable[[str], RedisTable] | None" = None  # by its name
     close: Callable[[], None] = lambda: None
+
+    @property
+    def are_several(self) -> bool:
+        """Whether there may be other web processes, also of other machines."""
+        return self.turns is not None
+
+    def alone(self, name: str) -> Callable[[], AbstractContextManager[object]]:
+        """A block that no two web processes are in at once."""
+        return nullcontext if self.turns is None else partial(self.turns.wait_for, name)
 
     def start(self) -> None:
         """Hear the others, once all who want to are there."""

@@ -12,8 +12,9 @@ import pytest
 from filebrowser.access.file_access import FileAccess
 from filebrowser.access.gate import Root
 from filebrowser.operations.job_store import FileJobSpec, FileJobState, FileJobStore, FileOperation
-from filebrowser.operations.jobs import FileJobs, _JobLock, _turn_of
+from filebrowser.operations.jobs import FileJobs
 from filebrowser.operations.move import plan_steps
+from filebrowser.operations.running_job import JobLock, turn_of
 from filebrowser.uploads.rules import ContentRules
 from tests.filebrowser.shared_turns import MemoryTurns
 from tests.wait import wait_until
@@ -87,7 +88,7 @@ def test_a_job_whose_process_died_is_taken_up_or_ended_by_the_other(
     store = FileJobStore(tmp_path / "jobs.db", shared=True)
     with node(tmp_path, turns) as there:
         for name in ("one", "two"):
-            turns.held[_turn_of(name)] = _JobLock("ann")
+            turns.held[turn_of(name)] = JobLock("ann")
         first = there.submit(replace(copying(visit), steps=()), 1.0)  # for the form of a job
         for name in ("one", "two"):
             store.add(replace(first, id=name, state=FileJobState.WAITING, spec=copying(visit)))

@@ -268,7 +268,7 @@ def test_hubs_number_events_alike_and_list_again_when_the_server_was_away(
         hubs = [FileEventHub(relay=relay_to(feed, tmp_path)) for feed in feeds]
         for feed, hub in zip(feeds, hubs, strict=True):
             receive_from(feed, hub, lambda data: decode_event(data, tmp_path, [root]),
-                         followed.append)  # fmt: skip
+                         followed.append, lambda: None)  # fmt: skip
             feed.read()
 
         def tell(hub: FileEventHub, name: str) -> None:
