@@ -180,7 +180,7 @@ def receive_from(
     follow: Callable[[FileEvent], None],
     look_again: Callable[[], object],
 ) -> None:
-    """Have the hub tell, with its number, what any web process passes on; nothing without a feed."""
+    """Have the hub tell, with its number, what any web process passes on, if there are several."""
     if feed is None:
         return
 

@@ -25,7 +25,7 @@ class RedisTable(MutableMapping[str, Any]):
 
     def __getitem__(self, name: str) -> Any:
         with self.server.explain_errors():
-            value: Any = self.server.client.hget(self.key, _encode_text(name))  # type: ignore[arg-type]
+            value: Any = self.server.client.hget(self.key, _encode_text(name))
         if value is None:
             raise KeyError(name)
         return _decode(value)
@@ -33,11 +33,11 @@ class RedisTable(MutableMapping[str, Any]):
     def __setitem__(self, name: str, value: Any) -> None:
         text = json.dumps(value, default=_encode_bytes)
         with self.server.explain_errors():
-            self.server.client.hset(self.key, _encode_text(name), text)  # type: ignore[arg-type]
+            self.server.client.hset(self.key, _encode_text(name), text)
 
     def __delitem__(self, name: str) -> None:
         with self.server.explain_errors():
-            self.server.client.hdel(self.key, _encode_text(name))  # type: ignore[arg-type]
+            self.server.client.hdel(self.key, _encode_text(name))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._all())
