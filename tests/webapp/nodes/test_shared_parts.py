@@ -3,8 +3,10 @@
 import logging
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from filebrowser.watch.event_hub import FileEventHub
 from filebrowser.watch.file_events import FileEvent, FileEventKind
 from generator.request import Stop
 from tests.queue_server import QueueServer, require_program, running_server
-from tests.wait import TIMEOUT, Clock, wait_until
+from tests.wait import TIMEOUT, Clock, result_of, wait_until
 from webapp.access.login_throttle import MAX_FAILURES, WINDOW
 from webapp.files.caller_limit import SharedCallerLimit
 from webapp.files.file_services import receive_from, relay_to
@@ -30,8 +32,12 @@ from webapp.nodes.logins import SharedRevokedLogins, shared_throttle
 from webapp.nodes.tables import AnnouncedFiles, RedisTable
 from webapp.nodes.tasks import SharedTasks
 from webapp.nodes.turns import RedisTurns
+from webapp.plugins.plugin_reload import PLUGINS_TOPIC, PluginReload
+from webapp.queues.errors import QueueBusy
 from webapp.queues.redis.notifier import RedisNotifier
 from webapp.queues.redis.server import RedisServer
+from webapp.settings.option_store import OptionStore
+from webapp.settings.options_table import OPTIONS
 
 LOG = logging.getLogger("easel")
 
@@ -389,3 +395,61 @@ def test_a_webhook_is_posted_by_one_node(queue: QueueServer, tmp_path: Path) -> 
         wait_until(lambda: not any(each._posting for each in followers))
         found = book.find_delivery(job.id)
         assert (found.state, posted) == ("delivered", [job.id])  # type: ignore[union-attr]
+
+
+def test_changes_of_options_at_two_nodes_are_both_kept(
+    turns: list[RedisTurns], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "config.json"
+    stores = [OptionStore(path, None, partial(each.wait_for, "options")) for each in turns]
+    names = [option.name for option in OPTIONS if option.default is False][:10]
+
+    def turn_on(number: int) -> None:
+        for name in names[number::2]:
+            stores[number].update({name: True})
+
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(turn_on, number) for number in range(2)]:
+            result_of(done)
+    told = stores[0].get()
+    assert [told[name] for name in names] == [True] * len(names)
+    monkeypatch.setattr("webapp.nodes.turns.WAIT_SECONDS", 0.0)
+    with turns[0].hold("options"), pytest.raises(QueueBusy, match="Another web process"):
+        stores[1].update({names[0]: False})
+    assert stores[0].get()[names[0]] is True
+
+
+def test_plugins_are_loaded_anew_by_every_node(queue: QueueServer) -> None:
+    loaded: list[str] = []
+
+    @dataclass
+    class Side:
+        """Plugins and registry of one node."""
+
+        name: str
+
+        def reload(self) -> None:
+            loaded.append(self.name)
+
+        def model_folders(self) -> tuple[()]:
+            return ()
+
+        families = model_folders
+
+        def set_plugin_folders(self, folders: object) -> None:
+            """Nothing."""
+
+        set_plugin_families = set_plugin_folders
+
+    with two_feeds(queue) as feeds:
+        reloads: list[Any] = []
+        for name, feed in zip("ab", feeds, strict=True):
+            side: Any = Side(name)
+            reloads.append(PluginReload(side, side, feed))
+            feed.handlers[PLUGINS_TOPIC] = reloads[-1].hear
+            feed.read()
+        reloads[0].reload()
+        assert loaded == ["a"]
+        for feed in feeds:
+            feed.read()
+        wait_until(lambda: loaded == ["a", "b"])
