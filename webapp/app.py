@@ -7,7 +7,8 @@ from flask import Blueprint, Flask
 
 from webapp import error_handlers, middleware, service_metrics
 from webapp.access import auth
-from webapp.access.revoked_logins import LOGIN_SECONDS, RevokedLogins
+from webapp.access.forwarded import ForwardedMiddleware, parse_networks
+from webapp.access.revoked_logins import LOGIN_SECONDS
 from webapp.files import public_paths
 from webapp.http.closing_response import ClosingFlask
 from webapp.routes import (
@@ -125,7 +126,7 @@ def create_app(services: "Services") -> Flask:
         app,
         services.credentials,
         services.login_throttle,
-        RevokedLogins(config.easel_dir / "ended_logins"),
+        services.nodes.revoked_logins,
         config.origins,
         services.signer,
     )
@@ -140,6 +141,9 @@ def create_app(services: "Services") -> Flask:
         "" if config.asynchronous else f"/api/predict/{config.service_name}",
     )
     app.wsgi_app = path_middleware  # type: ignore[method-assign]
+    if config.trusted_proxies:
+        networks = parse_networks(config.trusted_proxies)
+        app.wsgi_app = ForwardedMiddleware(path_middleware, networks)  # type: ignore[method-assign]
     return app
 
 

@@ -29,7 +29,9 @@ from webapp.jobs.queue_overview import QueueOverview
 from webapp.ledger.handle import LedgerHandle
 from webapp.ledger.prices import NO_PRICES, PriceList, read_prices
 from webapp.logs import start_log
+from webapp.nodes.node_parts import NodeParts, create_node_parts
 from webapp.plugins.model_registry import registry_of
+from webapp.plugins.plugin_reload import PLUGINS_TOPIC, PluginReload
 from webapp.plugins.web_plugins import WebPlugins
 from webapp.process_tree import SUPERVISOR_VARIABLE
 from webapp.queues.contracts.charges import Charges
@@ -48,10 +50,13 @@ from webapp.queues.drawn_pictures import DrawnPictures
 from webapp.queues.job_limit import JobLimit
 from webapp.queues.plans import Plans, PlanSource
 from webapp.queues.quotas import Quotas
-from webapp.queues.task_registry import TaskRegistry
+from webapp.queues.task_registry import Tasks
 from webapp.settings.data_dir import open_store, service_token
+from webapp.settings.local_cache import is_shared_mount, keep_caches_here
 from webapp.settings.option_store import OptionStore, options_of
 from webapp.settings.secret_files import session_key
+from webapp.settings.service_file import publish_service
+from webapp.settings.state_files import OPTIONS_FILE
 from webapp.settings.state_folder import prepare_state_folder
 
 if TYPE_CHECKING:
@@ -97,6 +102,7 @@ class Services:
     log: logging.Logger
     close: Callable[[], None]
     plugins: WebPlugins
+    plugin_reload: PluginReload
     reserve: ReserveSpace  # room on the disk and in the quota, for every door that writes
     decoding: MemoryBudget  # memory for decoding pictures, of all requests together
     bodies: MemoryBudget  # memory for their bodies
@@ -108,13 +114,22 @@ class Services:
     overview: QueueOverview  # places and times of waiting jobs
     signer: UrlSigner  # of links to pictures
     ledger: LedgerHandle  # what jobs took
+    nodes: NodeParts  # what all web processes of the service remember together
     prices: PriceList = NO_PRICES  # of what they took
     accounts: "Accounts | None" = None  # None without --accounts
     filing: FileServices | None = None  # None without --filebrowser
-    tasks: TaskRegistry = field(default_factory=TaskRegistry)
-    login_throttle: LoginThrottle = field(default_factory=LoginThrottle)
     metrics: CollectorRegistry = field(default_factory=CollectorRegistry)  # of one app
     built_page: Path = BUILT_PAGE  # the folder with index.html and assets/
+
+    @property
+    def tasks(self) -> Tasks:
+        """Ended, followed and stopped tasks."""
+        return self.nodes.tasks
+
+    @property
+    def login_throttle(self) -> LoginThrottle:
+        """Of wrong guesses at any account."""
+        return self.nodes.login_throttle
 
     def file_services(self) -> FileServices:
         """The file browser's services. Raises ``RuntimeError`` without ``--filebrowser``."""
@@ -139,26 +154,26 @@ def build_services(
     log = overrides.get("log") or start_log(config.log_json)
     make_folders(config.data_dir)
     prepare_state_folder(config.easel_dir)
+    if is_shared_mount(config):
+        config = keep_caches_here(config, publish_service(config).data_id)
     if store is None:
         store = open_store(config, log.getChild("queue"))
         closing.callback(store.close)
     overrides = {**dict.fromkeys(STORE_PARTS, store), "entries": store.entries, **overrides}
+    nodes = _set_nodes(config, store, overrides, closing)
     if "registry" not in overrides:
         overrides["registry"] = _watched_registry(config, closing)
     registry: Registry = overrides["registry"]
     decoding = overrides.setdefault("decoding", MemoryBudget(config.decode_budget))
     overrides.setdefault("bodies", MemoryBudget(config.body_budget))
     if "filing" not in overrides and config.filebrowser:
-        overrides["filing"] = create_file_services(config, registry, decoding)
+        overrides["filing"] = create_file_services(config, registry, decoding, nodes)
         closing.callback(overrides["filing"].close)
     file_services: FileServices | None = overrides.get("filing")
     uploads = file_services.uploads if file_services else UploadStore(limits_of(config))
     overrides.setdefault("reserve", uploads.reserve)
-    overrides.setdefault("options", options_of(config))
-    if "plugins" not in overrides:
-        overrides["plugins"] = _create_web_plugins(config, overrides["options"], log, closing)
-        registry.set_plugin_folders(overrides["plugins"].model_folders())
-    registry.set_plugin_families(overrides["plugins"].families())
+    overrides.setdefault("options", options_of(config, nodes.alone(OPTIONS_FILE)))
+    _set_plugins(config, overrides, log, closing)
     if config.accounts:
         _open_accounts(config, overrides, closing)
     overrides.setdefault("prices", read_prices(config.price_file))
@@ -174,10 +189,40 @@ def build_services(
     return Services(**{"config": config, "log": log, "close": closing.close, **overrides})
 
 
+def _set_nodes(
+    config: "Config", store: QueueStore, overrides: dict[str, Any], closing: ExitStack
+) -> NodeParts:
+    """What web processes remember together, where nobody has brought it."""
+    if "nodes" not in overrides:
+        shared = config.queue_url is not None
+        overrides["nodes"] = create_node_parts(store, config.easel_dir, shared=shared)
+        closing.callback(overrides["nodes"].close)
+    nodes: NodeParts = overrides["nodes"]
+    return nodes
+
+
+def _set_plugins(
+    config: "Config", overrides: dict[str, Any], log: logging.Logger, closing: ExitStack
+) -> None:
+    """The plugins, where nobody has brought them, and how all web processes load them anew."""
+    registry: Registry = overrides["registry"]
+    if "plugins" not in overrides:
+        overrides["plugins"] = _create_web_plugins(config, overrides["options"], log, closing)
+        registry.set_plugin_folders(overrides["plugins"].model_folders())
+    registry.set_plugin_families(overrides["plugins"].families())
+    feed = overrides["nodes"].feed
+    reload = overrides.setdefault(
+        "plugin_reload", PluginReload(overrides["plugins"], registry, feed)
+    )
+    if feed is not None:
+        feed.handlers[PLUGINS_TOPIC] = reload.hear
+
+
 def _set_job_parts(config: "Config", overrides: dict[str, Any], closing: ExitStack) -> None:
     """What the job API keeps, where nobody has brought it."""
     if "jobs" not in overrides:
-        overrides["jobs"] = JobBook(config.easel_dir / JOBS_FILE)
+        path, shared = config.easel_dir / JOBS_FILE, config.queue_url is not None
+        overrides["jobs"] = JobBook(path, shared=shared)
         closing.callback(overrides["jobs"].close)
     overrides.setdefault("watchers", WatcherLimit(config.max_watchers))
     overrides.setdefault("drawn_pictures", DrawnPictures(config.easel_dir))

@@ -14,6 +14,7 @@ from flask_login import LoginManager, UserMixin, current_user, login_user, logou
 from webapp.access.cors import AllowedOrigins
 from webapp.access.credentials import OWNER_CALLER, Caller, CredentialSource, parse_authorization
 from webapp.access.eas_signature import read_signed_request
+from webapp.access.forwarded import PEER
 from webapp.access.login_throttle import LoginThrottle
 from webapp.access.page_origin import SAFE_METHODS, check_host, check_origin, is_untrusted_page
 from webapp.access.revoked_logins import RevokedLogins
@@ -174,7 +175,7 @@ def identify(
     if is_untrusted_page(origins):
         raise NotAuthenticated("Not authenticated: a page of another origin has no login here")
     if caller := caller_of_cookie(credentials) or credentials.by_request(
-        address, request.headers.get
+        request.environ.get(PEER, address), request.headers.get
     ):
         return caller
     raise wrong_credential(header) if header.strip() else NotAuthenticated("Not authenticated")

@@ -1,6 +1,5 @@
 """Credentials where accounts are on: the flags' tokens, and users with theirs. No Flask."""
 
-import ipaddress
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
@@ -13,6 +12,7 @@ from webapp.access.credentials import (
     guess,
 )
 from webapp.access.eas_signature import SignedRequest
+from webapp.access.forwarded import Network, is_in_networks, parse_networks
 from webapp.access.login_throttle import LoginThrottle
 from webapp.access.secret import Secret
 from webapp.access.tokens import MIN_TOKEN_LENGTH
@@ -36,8 +36,6 @@ LOGIN_PREFIX = "account/"
 No name of the flags' tokens has a slash.
 """
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
 
 @dataclass(frozen=True, slots=True)
 class TrustedProxy:
@@ -52,20 +50,14 @@ class TrustedProxy:
 
     def vouches_from(self, address: str) -> bool:
         """Whether the proxy is at this address."""
-        try:
-            peer = ipaddress.ip_address(address.partition("%")[0])
-        except ValueError:
-            return False
-        mapped = getattr(peer, "ipv4_mapped", None)
-        return any((mapped or peer) in network for network in self.networks)
+        return is_in_networks(address, self.networks)
 
 
 def trusted_proxy(header: str, networks: Iterable[str], role: str) -> TrustedProxy | None:
     """The proxy of the flags; None where they name no header."""
     if not header:
         return None
-    found = tuple(ipaddress.ip_network(network) for network in networks)
-    return TrustedProxy(header, found, Role(role) if role else None)
+    return TrustedProxy(header, parse_networks(networks), Role(role) if role else None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,13 +19,14 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 
 from plugins.part_loader import refuse_imports
+from webapp.access.forwarded import parse_networks
 from webapp.accounts.errors import AccountsUnusable
 from webapp.app import create_app
 from webapp.http.content_policy import EMPTY_POLICY
 from webapp.http.thread_admission import ThreadLimits
 from webapp.http.url_fetch import fetch_rules
 from webapp.http.waiting_limit import WaitingLimit
-from webapp.jobs.job_follower import JobFollower, JobParts
+from webapp.jobs.job_follower import JobFollower, JobParts, hold_always
 from webapp.jobs.webhooks import WebhookPoster
 from webapp.ledger.drain import DrainThread
 from webapp.ledger.prices import BadPrices
@@ -142,6 +143,7 @@ class GunicornServer(BaseApplication):
             announce_first_admin(services.accounts, self.config)
         facts = publish_service(self.config)
         NoticeThread(services.service_notices, facts.data_id, facts.version).start()
+        services.nodes.start()
         if services.filing is not None:
             services.filing.start()
         QueueWatchThread(services.queue, partial(end_process, self.config, services.log)).start()
@@ -173,7 +175,11 @@ def follow_jobs(services: Services) -> JobFollower:
     except (OSError, sqlite3.Error) as error:  # pictures are drawn all the same
         services.log.warning("jobs cannot be kept now: %s", error)
     poster = WebhookPoster(session_key(config.easel_dir), fetch_rules(config))
-    parts = JobParts(services.jobs, services.queue, services.sink, services.drawn_pictures, poster)
+    turns = services.nodes.turns
+    hold = hold_always if turns is None else turns.hold
+    parts = JobParts(
+        services.jobs, services.queue, services.sink, services.drawn_pictures, poster, hold
+    )
     return JobFollower(parts, services.log)
 
 
@@ -216,6 +222,8 @@ def gunicorn_settings(config: Config) -> dict[str, Any]:
         "loglevel": "warning",
         "keyfile": str(config.tls_keyfile) if config.tls_keyfile else None,
         "certfile": str(config.tls_certfile) if config.tls_certfile else None,
+        # gunicorn's own belief in proxies; ours is forwarded.py
+        "forwarded_allow_ips": "" if config.trusted_proxies else "127.0.0.1,::1",
         "post_fork": lambda server, worker: die_with_parent(),
     }
 
@@ -236,6 +244,7 @@ def connection_limits(config: Config) -> ConnectionLimits:
         per_address=config.max_connections_per_address,
         threads=ThreadLimits(threads, per_address, BODY_THREADS, COMPUTING_THREADS),
         root=config.root_path,
+        proxies=parse_networks(config.trusted_proxies),
     )
 
 

@@ -108,8 +108,7 @@ FLAGS: tuple[Flag, ...] = (
         "max-connections-per-address",
         "integer",
         "max_connections_per_address",
-        "The same for one address; behind a reverse proxy all callers have the proxy's. "
-        "Default: 1000.",
+        "The same for one address, other than those of --trusted-proxy. Default: 1000.",
         SERVER,
         least=8,
         most=60000,
@@ -432,8 +431,8 @@ FLAGS: tuple[Flag, ...] = (
         "trusted-proxy",
         "texts",
         "trusted_proxies",
-        "The network (CIDR) of a reverse proxy that sets --auth-header, and takes it out of what "
-        "others send. Repeatable.",
+        "The network (CIDR) of a reverse proxy: its X-Forwarded-For and -Proto are believed, and "
+        "--auth-header, which it takes out of what others send. Repeatable.",
         SAFETY,
     ),
     Flag(

@@ -4,6 +4,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,11 +66,16 @@ class OptionStore:
     A ``config.json`` that is no JSON object is put aside as ``config.json.damaged-<time>`` and
     the defaults hold. Values in it that do not fit their option are left out, those of unknown
     names are kept in the file and not shown. ``flags`` are start flags that set an option where the
-    file does not.
+    file does not. ``alone``: entered for each change, where other processes make some, too.
     """
 
-    def __init__(self, path: Path, flags: Mapping[str, object] | None = None) -> None:
-        self._path = path
+    def __init__(
+        self,
+        path: Path,
+        flags: Mapping[str, object] | None = None,
+        alone: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
+        self._path, self._alone = path, alone
         self._flags = {name: value for name, value in (flags or {}).items() if value}
         self._lock = threading.Lock()
         self._stored: dict[str, object] = {}
@@ -89,7 +95,7 @@ class OptionStore:
         Raises :class:`BadRequest` naming the option, what was sent and what fits.
         """
         checked = {name: convert_option(name, value) for name, value in changes.items()}
-        with self._lock:
+        with self._alone(), self._lock:
             self._read()
             merged = {**self._stored, **checked}
             if merged != self._stored:
@@ -110,7 +116,7 @@ class OptionStore:
         self, enabled: frozenset[str], settings: Mapping[str, Mapping[str, object]]
     ) -> None:
         """Store which are turned on, and the settings of some; those of others stay."""
-        with self._lock:
+        with self._alone(), self._lock:
             self._read()
             stored = self._stored.get(PLUGINS_KEY)
             settings_before = stored.get("settings", {}) if isinstance(stored, dict) else {}
@@ -145,9 +151,11 @@ class OptionStore:
         self._read_at = self._stamp()
 
 
-def options_of(config: "Config") -> OptionStore:
+def options_of(
+    config: "Config", alone: Callable[[], AbstractContextManager[object]] = nullcontext
+) -> OptionStore:
     """The options of the data directory that the flags name."""
-    return OptionStore(config.data_dir / OPTIONS_FILE, config.options)
+    return OptionStore(config.data_dir / OPTIONS_FILE, config.options, alone)
 
 
 def _load(path: Path) -> dict[str, object]:

@@ -17,6 +17,7 @@ from webapp.process_tree import SUPERVISOR_VARIABLE, boot_identity
 from webapp.queues.contracts.service_notices import ServiceNotice, ServiceNotices
 from webapp.queues.service_notice import NOTICE_SECONDS
 from webapp.settings.data_dir import check_writable
+from webapp.settings.local_cache import local_cache
 from webapp.settings.service_file import ServiceFacts, follow_service, read_service
 from webapp.version import VERSION
 
@@ -115,12 +116,6 @@ def check_queue_file(path: Path, facts: ServiceFacts) -> None:
 def is_shared_by_network(path: Path) -> bool:
     """Whether other machines, or a daemon, may change what is on that file system."""
     return not supports_inotify(path, read_mounts())
-
-
-def local_cache(data_id: str, environ: Mapping[str, str] = os.environ) -> Path:
-    """The folder of this user and machine for what can be computed anew of a service's models."""
-    home = environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "easel" / data_id
 
 
 def check_queue(notices: ServiceNotices, facts: ServiceFacts, now: float) -> None:

@@ -145,7 +145,7 @@ def test_a_database_that_cannot_be_used_ends_the_start_with_a_sentence(tmp_path:
         (("tokens", "add", "ann", "--days", "0"), "invalid"),
         (("tokens", "add", "ann"), "no user 'ann'"),
         (("tokens", "list", "ann", "--auth-header", "X-User"), "needs --accounts"),
-        (("tokens", "list", "ann", "--accounts", "--auth-header", "X"), "need each other"),
+        (("tokens", "list", "ann", "--accounts", "--auth-header", "X"), "needs --trusted-proxy"),
         (("tokens", "list", "ann", "--accounts", "--oidc-issuer", "http://x", "--oidc-client-id",
           "e"), "https://"),
     ],

@@ -20,6 +20,8 @@ READING = frozenset(
         "entry_status",
         "counters",
         "list_workers",
+        "failure_wait",
+        "feed_read",
     }
 )
 """Acts that write nothing: they go on where the server can write no more."""

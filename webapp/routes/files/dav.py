@@ -2,6 +2,7 @@
 
 import os
 import stat
+import time
 from contextlib import ExitStack
 from types import MappingProxyType
 from typing import IO, cast
@@ -53,13 +54,18 @@ def blueprint(services: Services) -> Blueprint:
     """The one route, below ``--subpath``; every method of WebDAV."""
     filing = services.file_services()
     dav = Blueprint("dav", __name__)
-    inner, placeholders = DavApplication(f"{services.config.root_path}{PREFIX}"), Placeholders()
+    table = services.nodes.table
+    locks = None if table is None else table("dav_locks")
+    inner = DavApplication(f"{services.config.root_path}{PREFIX}", locks)
+    placeholders = announced_files(services)
 
     @dav.route(PREFIX, defaults={"path": ""}, methods=METHODS, provide_automatic_options=False)
     @dav.route(f"{PREFIX}/<path:path>", methods=METHODS, provide_automatic_options=False)
     @requires(AccessScope.FILES)
     def answer(path: str) -> Response:
         """Rights: by method, see docs/files.md."""
+        if locks is not None:
+            locks.get("")  # 503 here where they cannot be read: wsgidav would say 500
         check_plain(request.headers.get("Content-Encoding", ""))
         try:
             dav_context = DavContext(
@@ -91,6 +97,16 @@ def blueprint(services: Services) -> Blueprint:
         return response
 
     return dav
+
+
+def announced_files(services: Services) -> Placeholders:
+    """Names that wait for their bytes: of this process, or of all of the service."""
+    table = services.nodes.table
+    if table is None:
+        return Placeholders()
+    from webapp.nodes.tables import AnnouncedFiles  # Redis' client takes 0.1 s to import
+
+    return Placeholders(time.time, AnnouncedFiles(table("dav_names"), services.config.data_dir))
 
 
 def file_response(services: Services, path: str) -> Response | None:
