@@ -14,6 +14,7 @@ easel worker --data-dir DIR    one more worker for a running service (docs/worke
 easel models merge A B [C]     merge checkpoints; convert, report (easel models --help)
 easel users add NAME --role R  accounts: add, list, disable, ... (easel users --help)
 easel tokens add NAME          API tokens of users (easel tokens --help)
+easel usage report             who used what (easel usage report --help)
 easel mcp --url ADDRESS        tools for agents over a running Easel (docs/jobs.md)
 easel plugin new NAME          write a plugin that works (docs/plugins.md)
 easel version                  print the version
@@ -73,6 +74,13 @@ def tokens(words: Sequence[str]) -> int:
     return run_tokens(words)
 
 
+def usage(words: Sequence[str]) -> int:
+    """Report who used what."""
+    from webapp.usage_command import run_usage
+
+    return run_usage(words)
+
+
 def plugin(words: Sequence[str]) -> int:
     """Write a new plugin; other words are flags, of which --data-dir counts."""
     from plugins.template import main as run_template
@@ -105,12 +113,15 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "models": models,
     "users": users,
     "tokens": tokens,
+    "usage": usage,
     "mcp": mcp,
     "plugin": plugin,
     "version": version,
 }
 
-DATA_DIR_COMMANDS = frozenset({"serve", "web", "worker", "generate", "models", "users", "tokens"})
+DATA_DIR_COMMANDS = frozenset(
+    {"serve", "web", "worker", "generate", "models", "users", "tokens", "usage"}
+)
 """Commands that work in the data directory and keep what is their own from others."""
 
 

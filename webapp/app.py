@@ -41,6 +41,7 @@ from webapp.routes import (
     sysinfo,
     token_count,
     training,
+    usage,
     worker_commands,
     worker_drain,
     workers,
@@ -88,6 +89,7 @@ API: tuple[RouteModule, ...] = (
     styles, docs, extras, pictures, machine, sysinfo, worker_commands, plugins, interrogate,
     training, foreign_apis, openai_images, openai_models, events, login, signed_links, metrics,
     model_tools, model_report, model_notes, queue_api, api_jobs, job_events, workers, worker_drain,
+    usage,
 )  # fmt: skip
 """The modules of routes; each has one ``blueprint(services)``."""
 

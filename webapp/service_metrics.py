@@ -42,6 +42,7 @@ COUNTERS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "job_gpu_seconds": ("Seconds that workers spent on jobs", ("user", "model")),
     "restarts": ("Processes that died and were started again", ("process",)),
     "cache_requests": ("Questions to a cache", ("cache", "result")),
+    "charges_dropped": ("Charges dropped as too many waited for the ledger", ()),
     "plugin_seconds": ("Seconds in hooks of plugins", ("side", "plugin", "hook")),
 }
 """Sums of the store (``Counters``) with their meaning and labels."""

@@ -25,10 +25,13 @@ from webapp.http.waiting_limit import WaitingLimit
 from webapp.http.watcher_limit import WatcherLimit
 from webapp.jobs.job_book import JOBS_FILE, JobBook
 from webapp.jobs.queue_overview import QueueOverview
+from webapp.ledger.handle import LedgerHandle
+from webapp.ledger.prices import NO_PRICES, PriceList, read_prices
 from webapp.logs import start_log
 from webapp.plugins.model_registry import registry_of
 from webapp.plugins.web_plugins import WebPlugins
 from webapp.process_tree import SUPERVISOR_VARIABLE
+from webapp.queues.contracts.charges import Charges
 from webapp.queues.contracts.counters import Counters
 from webapp.queues.contracts.entries import EntryQueues
 from webapp.queues.contracts.heartbeats import Heartbeats
@@ -63,6 +66,7 @@ STORE_PARTS = (
     "heartbeats",
     "counters",
     "plugin_states",
+    "charges",
 )
 """Names of the services that one store gives."""
 
@@ -80,6 +84,7 @@ class Services:
     heartbeats: Heartbeats
     counters: Counters
     plugin_states: PluginStates
+    charges: Charges
     entries: EntryQueues
     registry: Registry
     options: OptionStore
@@ -97,6 +102,8 @@ class Services:
     drawn_pictures: DrawnPictures  # of jobs that run
     overview: QueueOverview  # places and times of waiting jobs
     signer: UrlSigner  # of links to pictures
+    ledger: LedgerHandle  # what jobs took
+    prices: PriceList = NO_PRICES  # of what they took
     accounts: "Accounts | None" = None  # None without --accounts
     filing: FileServices | None = None  # None without --filebrowser
     tasks: TaskRegistry = field(default_factory=TaskRegistry)
@@ -119,7 +126,7 @@ def build_services(
     Call it after any fork; ``Services.close`` ends the threads. ``overrides`` take the place of
     services by name (``registry=``, …), and ``store`` that of all its parts; who brings one closes
     it. Raises ``TypeError``
-    for a name that no service has.
+    for a name that no service has, ``BadPrices`` for the file of ``--price-file``.
     """
     if unknown := overrides.keys() - {field.name for field in fields(Services)}:
         raise TypeError(f"There is no service named {', '.join(sorted(unknown))}.")
@@ -149,6 +156,10 @@ def build_services(
     registry.set_plugin_families(overrides["plugins"].families())
     if config.accounts:
         _open_accounts(config, overrides, closing)
+    overrides.setdefault("prices", read_prices(config.price_file))
+    if "ledger" not in overrides:
+        overrides["ledger"] = LedgerHandle(config.database_url, config.easel_dir)
+        closing.callback(overrides["ledger"].close)
     overrides.setdefault("credentials", _read_credentials(config))
     overrides.setdefault("signer", UrlSigner(session_key(config.easel_dir)))
     overrides.setdefault("waiting_limit", WaitingLimit(config.max_waiting_requests))

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from webapp.jobs.cold_start import LEAVING, cold_start_phase
 from webapp.queues.contracts.frame import Frame
 from webapp.queues.contracts.heartbeats import Heartbeats, WorkerState
 from webapp.queues.contracts.progress import JobProgress, ProgressBoard
@@ -17,7 +18,6 @@ from webapp.queues.match_forecast import Outlook, WorkerOutlook, forecast_takes,
 
 MIN_AGE = 0.2  # seconds for which a look counts
 AGE_FACTOR = 10.0  # ... and so many times what it took: a long queue is looked at less often
-LEAVING = "draining"  # state of a worker that takes nothing more
 
 NewFrame = tuple[str, int, str, int]
 """Owner, priority, checkpoint and order of magnitude of a frame that is not queued yet."""
@@ -43,11 +43,16 @@ class QueueView:
     running: Mapping[str, Frame] = field(default_factory=dict)
     outlook: Outlook = field(default_factory=lambda: Outlook({}, (), 0.0))
     forecasts: Mapping[str, Forecast] = field(default_factory=dict)
+    cold_start: str = ""  # phase of jobs that wait while no worker is ready
     new: dict[NewFrame, Forecast] = field(default_factory=dict)  # that were asked for
 
     @classmethod
     def of_frames(
-        cls, waiting: Sequence[Frame], running: Sequence[Frame], outlook: Outlook
+        cls,
+        waiting: Sequence[Frame],
+        running: Sequence[Frame],
+        outlook: Outlook,
+        cold_start: str = "",
     ) -> "QueueView":
         """The view of these frames; all that grows with the queue is computed here, once."""
         takes = forecast_takes(waiting, with_a_worker(outlook))
@@ -59,6 +64,7 @@ class QueueView:
                 frame.id: forecast_of(outlook, number, wait, frame)
                 for number, (frame, wait) in enumerate(takes, 1)
             },
+            cold_start,
         )
 
     def forecast(self, frame: Frame) -> Forecast:
@@ -137,8 +143,9 @@ class QueueOverview:
             )
             for frame in running
         }
-        workers = outlooks_of(self.heartbeats.workers(), running, remaining)
-        return QueueView.of_frames(waiting, running, Outlook(self.queue.accounts(), workers, now))
+        living = self.heartbeats.workers()
+        outlook = Outlook(self.queue.accounts(), outlooks_of(living, running, remaining), now)
+        return QueueView.of_frames(waiting, running, outlook, cold_start_phase(living))
 
 
 def outlooks_of(

@@ -27,6 +27,8 @@ from webapp.http.url_fetch import fetch_rules
 from webapp.http.waiting_limit import WaitingLimit
 from webapp.jobs.job_follower import JobFollower, JobParts
 from webapp.jobs.webhooks import WebhookPoster
+from webapp.ledger.drain import DrainThread
+from webapp.ledger.prices import BadPrices
 from webapp.logs import bind_for_block, start_log
 from webapp.process_tree import LISTEN_FD_VARIABLE, die_with_parent, die_with_supervisor
 from webapp.processes.allocator import return_large_pieces
@@ -125,10 +127,10 @@ class GunicornServer(BaseApplication):
             self.cfg.set(name, value)
 
     def build_services(self) -> Services:
-        """The services; ends gunicorn, which would try again for ever, where accounts are amiss."""
+        """The services; ends gunicorn, which would try again for ever, where flags are amiss."""
         try:
             return build_services(self.config)
-        except AccountsUnusable as error:
+        except (AccountsUnusable, BadPrices) as error:
             logging.getLogger("easel").error("%s", error)
             raise SystemExit(Arbiter.WORKER_BOOT_ERROR) from error
 
@@ -144,6 +146,7 @@ class GunicornServer(BaseApplication):
             services.filing.start()
         QueueWatchThread(services.queue, partial(end_process, self.config, services.log)).start()
         follow_jobs(services).start()
+        DrainThread(services.charges, services.ledger, self.config.usage_months).start()
         app = create_app(services)
         if self.config.asynchronous:
             EntryDispatcher(app, services).start()

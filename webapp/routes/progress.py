@@ -9,9 +9,11 @@ from flask import Blueprint, Response, jsonify, request
 from typing_extensions import TypedDict
 
 from generator.request import Stop
+from webapp.access.credentials import Caller
 from webapp.access.scopes import AccessScope, requires
 from webapp.errors import Fault, InvalidFields
 from webapp.http.openapi import EMPTY_SCHEMA, NULL_SCHEMA, Base64, RouteNote, with_note
+from webapp.jobs.cold_start import TEXTS
 from webapp.routes.context import MAX_FORM_BYTES, caller, read_json_body
 from webapp.routes.options import add_options
 from webapp.routes.tasks import ASYNC_TAG, RunningJob, frames_of, route_of, running_jobs, task_of
@@ -80,7 +82,9 @@ def add_progress(routes: Blueprint, services: Services) -> None:
             "yes",
             "on",
         )
-        return jsonify(progress_json(services, jobs[-1], with_image) if jobs else IDLE_PROGRESS)
+        if jobs:
+            return jsonify(progress_json(services, jobs[-1], with_image))
+        return jsonify({**IDLE_PROGRESS, "textinfo": cold_start_text(services, caller())})
 
 
 def add_interrupt(routes: Blueprint, services: Services) -> None:
@@ -198,6 +202,14 @@ def progress_json(services: Services, job: RunningJob, with_image: bool) -> Prog
         "current_image": picture,
         "textinfo": facts.textinfo,
     }
+
+
+def cold_start_text(services: Services, who: Caller) -> str | None:
+    """What a caller's waiting jobs wait for while no worker is ready; None where one is."""
+    phase = services.overview.view().cold_start
+    if not phase or not any(frame.deliveries == 0 for frame in frames_of(services, who)):
+        return None
+    return TEXTS[phase]
 
 
 def fraction_done(job: RunningJob) -> float:

@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 from generator.data_folders import MODELS_FOLDER, STATE_FOLDER
 from webapp.access.cors import AllowedOrigins
@@ -112,6 +112,9 @@ class Config:
     max_queued_jobs: int = 500  # of one caller and kind
     max_queued_jobs_of: tuple[tuple[str, int], ...] = ()  # user or role, jobs
     gpu_shares: tuple[tuple[str, float], ...] = ()  # user or role, weight in the match rule
+    price_file: Path | None = None
+    billed: Literal["device", "drawing"] = "device"
+    usage_months: int = 13  # for which the ledger keeps single jobs
     max_listings: int = 8  # of one caller at once
     decode_budget: int = 512 << 20  # bytes of decoded pictures in the web process
     body_budget: int = 256 << 20  # bytes of request bodies in the web process

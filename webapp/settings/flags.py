@@ -155,6 +155,32 @@ FLAGS: tuple[Flag, ...] = (
         SERVER,
     ),
     Flag(
+        "price-file",
+        "path",
+        "price_file",
+        "What a second of each device costs, for reports of usage: JSON, see docs/usage.md.",
+        SERVER,
+    ),
+    Flag(
+        "bill",
+        "text",
+        "billed",
+        "What of a job those prices are for: device, all the time for which it held one, or "
+        "drawing, that in which the networks worked. Default: device.",
+        SERVER,
+        choices=("device", "drawing"),
+    ),
+    Flag(
+        "usage-months",
+        "integer",
+        "usage_months",
+        "Whole months for which the ledger keeps each job beside the sums of each day, which it "
+        "keeps for ever. Default: 13.",
+        SERVER,
+        least=2,
+        most=1200,
+    ),
+    Flag(
         "async",
         field="asynchronous",
         section=SERVER,
@@ -350,8 +376,8 @@ FLAGS: tuple[Flag, ...] = (
         "database-url",
         "text",
         "database_url",
-        "Where accounts are kept: postgresql://USER:PASSWORD@HOST/DATABASE or sqlite:///PATH, or "
-        "@FILE with it. Default: a file in the data directory.",
+        "Where accounts and the ledger of usage are kept: postgresql://USER:PASSWORD@HOST/DATABASE "
+        "or sqlite:///PATH, or @FILE with it. Default: files in the data directory.",
         SAFETY,
         secret=True,
     ),

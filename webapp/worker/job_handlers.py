@@ -29,13 +29,14 @@ from plugins.host import Host
 from webapp.errors import json_answer
 from webapp.plugins.plugin_jobs import PROGRESS_STEPS, run_task
 from webapp.queues import job_codec
+from webapp.queues.contracts.charges import JobOutput
 from webapp.queues.contracts.frame import Answer, Lease
 from webapp.requests.save_options import estimate_bytes
 from webapp.worker.detection import MapEngine, detect_maps
 from webapp.worker.embedding_jobs import EmbeddingEngine, create_embedding, train_embedding
 from webapp.worker.expected_pace import ExpectedPace
 from webapp.worker.extras_responses import compose_extras
-from webapp.worker.image_writer import check_free_space, save_all
+from webapp.worker.image_writer import SavedPictures, check_free_space, save_all
 from webapp.worker.lease_keeper import LeaseKeeper
 from webapp.worker.responses import compose_answer
 from webapp.worker.save_journal import SaveJournal
@@ -118,7 +119,9 @@ class JobHandlers:
             generation = replace(generation, facts=output_filter.merge_facts(generation.facts))
             if self.host:
                 self.host.ask("after_save", paths=saved.paths, request=job.request)
-            return compose_answer(job, generation, saved, skipped=lease_keeper.skipped)
+            answer = compose_answer(job, generation, saved, skipped=lease_keeper.skipped)
+            done = lease_keeper.share_done if generation.stopped else 1.0
+            return replace(answer, output=measure_output(generation, saved, done))
 
     def enlarge(self, lease: Lease) -> Answer:
         """Run an extras job (upscaling) on pictures sent in the request."""
@@ -127,7 +130,7 @@ class JobHandlers:
             lease_keeper(Progress("extras", 0, 1, 0, 1), None)
             extras = self.engine.enlarge(job.request)
             lease_keeper.confirm(self.pace.finish)
-        return compose_extras(job, extras)
+        return replace(compose_extras(job, extras), output=JobOutput(len(extras.images)))
 
     def detect_maps(self, lease: Lease) -> Answer:
         """Draw ControlNet's maps of pictures."""
@@ -180,6 +183,14 @@ class JobHandlers:
     def make_output_filter(self, caller: str) -> OutputFilter:
         """The filter for pictures that the engine does not pass through plugins itself."""
         return OutputFilter(PluginListener(self.host) if self.host else NullListener(), caller)
+
+
+def measure_output(generation: Generation, saved: SavedPictures, done: float) -> JobOutput:
+    """What the ledger is told of a drawing."""
+    sizes = [path.stat().st_size for path in saved.paths if path.exists()]  # a plugin may move them
+    return JobOutput(
+        len(generation.pictures), sum(sizes), generation.network_seconds, done, generation.stopped
+    )
 
 
 def batch_megapixels(request: GenerationRequest) -> float:

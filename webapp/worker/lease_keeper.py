@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from generator.hooks import Ended
 from generator.request import Progress, Snapshot, Stop
-from webapp.queues.contracts.progress import ProgressBoard
+from webapp.queues.contracts.progress import ProgressBoard, share_done
 from webapp.queues.contracts.queue import Queue
 from webapp.queues.contracts.stop_requests import StopRequests
 from webapp.queues.errors import QueueError, StoreUnavailable
@@ -75,6 +75,7 @@ class LeaseKeeper:
         self._stop = Stop.NO
         self._last_error = ""
         self._cut_off = False  # the store did not answer the last renewal
+        self.share_done = 0.0  # of the job, 0..1
         self.skipped = False  # whether a batch was cut short
         report = partial(copy_context().run, self._report)  # its lines are of the same job
         self._thread = threading.Thread(target=report, name="lease-keeper", daemon=True)
@@ -103,7 +104,7 @@ class LeaseKeeper:
             raise Abandoned
         image = preview() if preview is not None and self._is_preview_due(progress) else None
         with self._lock:
-            self._progress = progress
+            self._progress, self.share_done = progress, share_done(progress)
             self._preview = image or self._preview
             stop = self._stop
             if stop is Stop.SKIP:

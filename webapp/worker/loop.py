@@ -35,6 +35,7 @@ from webapp.queues.errors import QueueError, StoreUnavailable
 from webapp.queues.worker_id import WorkerId
 from webapp.requests.eas import EasStatus
 from webapp.version import VERSION
+from webapp.worker.device_meter import BusyReport, DeviceMeter
 from webapp.worker.expected_pace import ExpectedPace
 from webapp.worker.heartbeat import HeartbeatThread, process_memory
 from webapp.worker.job_handlers import (
@@ -103,6 +104,8 @@ class Worker:
         self.plugins = plugins
         self.pace = pace or ExpectedPace(None, 0)
         self.log = log or logging.getLogger("easel.worker")
+        self.meter = DeviceMeter()
+        self.busy_report = BusyReport(worker_id, self.meter, store.add_busy_time)
         self.warm_up = settings.warm_up
         self.state = "idle"
         self.lease: Lease | None = None
@@ -145,12 +148,14 @@ class Worker:
     def leave_list(self) -> None:
         """Be shown no longer; whatever is still leased to this worker goes to the next."""
         try:
+            self.busy_report.tell(at_once=True)
             self.store.release_worker(self.id, "ended")
         except (QueueError, sqlite3.Error) as error:
             self.log.warning("the worker is shown until its last heartbeat is old: %s", error)
 
     def look_for_an_end(self) -> None:
         """End after the running job where somebody asked for it, or the service is another now."""
+        self.busy_report.tell()
         if self.shutdown.draining.is_set():
             return
         command = self.store.pending_command(self.id)
@@ -247,11 +252,12 @@ class Worker:
         """Serve the frame; every log line carries the job's id."""
         self.state, self.lease = "working", lease
         waited, started = time.time() - lease.frame.put_at, time.monotonic()
+        self.meter.begin(lease.frame.id)
         held_before = self.engine.loaded_checkpoints
         self.pace.begin(stepped=lease.frame.kind in DRAWN_WITH_CHECKPOINT)
         try:
             answer = self.answer_frame(lease)
-            seconds = time.monotonic() - started
+            seconds = self.meter.end(lease.frame.id)
             status = self.store_answer(lease, answer, seconds)
             self.log.info("job %s: %d in %.2f s", lease.frame.id, status, seconds)
             self.log_times(lease, waited, seconds, time.monotonic() - started - seconds)
@@ -262,6 +268,7 @@ class Worker:
             self.log.info("job %s: given back", lease.frame.id)
             self.release(lease)
         finally:
+            self.meter.end(lease.frame.id)
             self.state, self.lease = "idle", None
 
     def release(self, lease: Lease) -> None:

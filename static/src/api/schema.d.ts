@@ -1164,6 +1164,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What jobs took of the devices: the caller's, or everybody's for an owner */
+        get: operations["usage_usage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/users": {
         parameters: {
             query?: never;
@@ -3692,6 +3709,8 @@ export interface components {
          * JobState
          * @description A job. ``state``: queued, running, succeeded, failed or cancelled; times in unix seconds.
          *
+         *     ``phase``: what it waits for while no worker is ready (worker-start, loading), or what a running
+         *     one does (loading, working); null while it waits in line, and at its end. ``text``: in words.
          *     ``position`` among waiting jobs, from 1; ``eta``: seconds until its end; ``predicted_start`` and
          *     ``eta`` are null while no worker lives. ``progress``: 0..1. ``pictures``: addresses of those
          *     that are drawn, for an hour. ``result``: the address of the answer, for as long.
@@ -3703,6 +3722,7 @@ export interface components {
             eta: number | null;
             id: string;
             path: string;
+            phase: string | null;
             pictures: string[];
             position: number | null;
             predicted_start: number | null;
@@ -3710,6 +3730,7 @@ export interface components {
             result: string | null;
             state: string;
             status: number | null;
+            text: string | null;
             webhook: components["schemas"]["WebhookState"];
         };
         /**
@@ -4959,6 +4980,40 @@ export interface components {
          */
         Upstreams: {
             items: components["schemas"]["Upstream"][];
+        };
+        /**
+         * UsageFigures
+         * @description Sums. The names that the report is by stand before them.
+         *
+         *     ``unbilled_jobs`` and ``unbilled_seconds``: deliveries that failed, were given back, or whose
+         *     worker died; they are in no other figure.
+         */
+        UsageFigures: {
+            cost?: number;
+            day?: string;
+            device?: string;
+            drawing_seconds?: number;
+            gpu_seconds?: number;
+            group?: string;
+            jobs?: number;
+            megapixel_steps?: number;
+            model?: string;
+            pictures?: number;
+            queue_seconds?: number;
+            stored_bytes?: number;
+            unbilled_jobs?: number;
+            unbilled_seconds?: number;
+            user?: string;
+        };
+        /** UsageReport */
+        UsageReport: {
+            busy_seconds: number | null;
+            by: string[];
+            currency: string;
+            from: string;
+            rows: components["schemas"]["UsageFigures"][];
+            to: string;
+            total: components["schemas"]["UsageFigures"];
         };
         /**
          * UserFacts
@@ -7126,6 +7181,34 @@ export interface operations {
                 };
                 content: {
                     "application/json": Record<string, unknown>;
+                };
+            };
+        };
+    };
+    usage_usage: {
+        parameters: {
+            query?: {
+                by?: string;
+                format?: "json" | "csv";
+                from?: string;
+                group?: string;
+                month?: string;
+                to?: string;
+                user?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsageReport"];
                 };
             };
         };

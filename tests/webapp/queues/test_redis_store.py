@@ -190,9 +190,10 @@ def test_nothing_is_left_of_frames_that_are_gone(make: Make) -> None:
         store.answer(lease, OK, 1.0)
     for name in "bcd":
         store.delete_answer(name)
+    store.remove_charges([each.key for each in store.read_charges(10)])
     left = {key.decode().split(":")[1] for key in store.server.client.scan_iter("easel:*")}
     kept = {"frames", "frame_index", "answer_index", "paces", "paces_learned", "counters"}
-    kept |= {"layout", "counter_names", "turns", "turns_version", "rounds", "tagged"}
+    kept |= {"charges", "layout", "counter_names", "turns", "turns_version", "rounds", "tagged"}
     assert left == kept
 
 

@@ -154,6 +154,7 @@ def put(house: Any, task: str, owner: str = "owner") -> str:
 def test_progress_of_the_running_job(build: Any) -> None:
     house = build(working=False)
     client = house.client()
+    house.store.record_heartbeat(WorkerState(WorkerId("w"), "idle", "", "", time.time()))
     first = put(house, "t1")
     put(house, "t2")
     assert client.get("/sdapi/v1/progress").get_json()["progress"] == 0

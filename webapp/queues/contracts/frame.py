@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from webapp.queues.contracts.charges import JobOutput
 from webapp.queues.worker_id import WorkerId
 
 
@@ -39,6 +40,7 @@ class Answer:
     index: int = field(default=0, compare=False)  # in the sink, from 1 in the order of answers
     request_id: str = field(default="", compare=False)  # its frame's id
     tags: Mapping[str, str] = field(default_factory=dict, compare=False)  # its frame's
+    output: JobOutput | None = field(default=None, compare=False)  # told to the store, not kept
 
 
 @dataclass(frozen=True, slots=True)

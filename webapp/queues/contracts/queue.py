@@ -60,7 +60,7 @@ class Queue(Protocol):
         ...
 
     def release(self, lease: Lease) -> None:
-        """Give an unfinished frame back, uncounted (clean shutdown)."""
+        """Give an unfinished frame back, uncounted (clean shutdown); its time is marked."""
         ...
 
     def cancel(self, frame_id: str) -> bool:

@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from webapp.queues.contracts.charges import Charges
 from webapp.queues.contracts.counters import Counters
 from webapp.queues.contracts.entries import EntryQueues
 from webapp.queues.contracts.heartbeats import Heartbeats
@@ -22,6 +23,7 @@ class QueueStore(
     Heartbeats,
     Counters,
     PluginStates,
+    Charges,
     Protocol,
 ):
     """A whole store, as who opens it has it; others name the parts that they use.

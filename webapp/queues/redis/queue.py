@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
+from webapp.queues.contracts.charges import MAX_CHARGES
 from webapp.queues.contracts.frame import Frame, Lease
 from webapp.queues.contracts.queue import OwnerDepth, QueueDepth
 from webapp.queues.cost_model import predict_seconds
+from webapp.queues.counter_labels import MAX_LABEL_SETS
 from webapp.queues.lease_expiry import LeaseExpiry
 from webapp.queues.lost_worker import LEASE_RAN_OUT, worker_lost_answer, worker_lost_reason
 from webapp.queues.notifier import WORK_TOPIC
@@ -32,6 +34,7 @@ from webapp.queues.worker_id import WorkerId
 CAREFUL_TRIES = 5  # claims that are given up for a newer look at the accounts, of one take
 RETRY_SECONDS = 0.002  # that losers wait at most, times their tries, so that they do not meet again
 CLAIM_FAILED = 2  # parts of the reply to a claim that came too late
+CHARGE_TERMS = {"max_charges": MAX_CHARGES, "max_label_sets": MAX_LABEL_SETS}
 MAX_TRIES = 50  # claims of one take; each that fails is another worker's success
 
 
@@ -142,12 +145,13 @@ class RedisQueue(RedisPart):
     def _end_expired(self, cutoff: float) -> None:
         self.run("end_expired", cutoff=cutoff, **self._last_words(LEASE_RAN_OUT))
 
-    def _last_words(self, cause: str) -> dict[str, str]:
+    def _last_words(self, cause: str) -> dict[str, Any]:
         """What is told of frames whose workers all died."""
         times = self.terms.max_delivery
         return {
             "why": worker_lost_reason(times, cause),
             "failure": worker_lost_answer(times, cause).body.decode(),
+            **CHARGE_TERMS,
         }
 
     def next_checkpoint(self, loaded: Sequence[str]) -> str:
@@ -161,7 +165,7 @@ class RedisQueue(RedisPart):
 
     def release(self, lease: Lease) -> None:
         """Give an unfinished frame back; this delivery does not count."""
-        self.run("release", id=lease.frame.id, token=lease.token)
+        self.run("release", id=lease.frame.id, token=lease.token, **CHARGE_TERMS)
 
     def release_worker(self, worker: WorkerId, how: str = "") -> int:
         """Take back all that a dead worker held, this delivery counted; how many frames it was."""

@@ -5,6 +5,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from webapp.queues.charge_codec import answered_charge, encode_charge
+from webapp.queues.contracts.charges import MAX_CHARGES
 from webapp.queues.contracts.frame import Answer, Frame, Lease
 from webapp.queues.cost_model import update_pace
 from webapp.queues.counter_labels import (
@@ -34,7 +36,8 @@ class RedisSink(RedisQueue):
                 "kept. Ask for fewer pictures, or with save_images and without send_images: files "
                 "that were saved are there."
             )
-        frame = lease.frame
+        frame, leased_at = lease.frame, lease.expires - self.terms.seconds
+        charge = answered_charge(lease, answer, gpu_seconds, model, 0.0, leased_at)
         is_stored = self.run(
             "answer",
             answer.body,
@@ -45,6 +48,8 @@ class RedisSink(RedisQueue):
             gpu_seconds=gpu_seconds,
             counts=job_counts(frame, answer.status, gpu_seconds, model),
             max_label_sets=MAX_LABEL_SETS,
+            charge=encode_charge(charge),
+            max_charges=MAX_CHARGES,
             paces=self._new_paces(frame, gpu_seconds) if answer.status == DONE else (),
         )
         if time.monotonic() - self._purged_at >= PURGE_SECONDS:

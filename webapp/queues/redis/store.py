@@ -13,6 +13,7 @@ from webapp.queues.redis.board import (
     RedisStopRequests,
     RedisWorkerCommands,
 )
+from webapp.queues.redis.charges import RedisCharges
 from webapp.queues.redis.durability import log_risks
 from webapp.queues.redis.entries import RedisEntryQueues
 from webapp.queues.redis.notifier import RedisNotifier
@@ -30,6 +31,7 @@ class RedisStore(
     RedisHeartbeats,
     RedisCounters,
     RedisPluginStates,
+    RedisCharges,
 ):
     """All parts of ``webapp.queues.contracts``, for threads and processes of any machines.
 

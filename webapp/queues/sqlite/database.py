@@ -31,6 +31,7 @@ from webapp.queues.errors import (
     QueueUnwritable,
 )
 from webapp.queues.sqlite.ballast_file import BallastFile
+from webapp.queues.sqlite.charge_table import CHARGE_TABLE
 from webapp.queues.sqlite.entry_schema import ENTRY_SCHEMA
 from webapp.queues.sqlite.file_identity import FileIdentity
 from webapp.queues.sqlite.match_tables import MATCH_TABLES
@@ -133,7 +134,10 @@ CREATE TABLE IF NOT EXISTS errands (
 """
 
 LAYOUT = CacheSchema(
-    SCHEMA + ENTRY_SCHEMA + MATCH_TABLES, SCHEMA_VERSION, BUSY_SECONDS, migrations=MIGRATIONS
+    SCHEMA + ENTRY_SCHEMA + MATCH_TABLES + CHARGE_TABLE,
+    SCHEMA_VERSION,
+    BUSY_SECONDS,
+    migrations=MIGRATIONS,
 )
 
 

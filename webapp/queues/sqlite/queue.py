@@ -21,6 +21,7 @@ from webapp.queues.sqlite.accounts import (
     turns_of,
 )
 from webapp.queues.sqlite.candidates import read_candidates
+from webapp.queues.sqlite.charges import charge_lost, charge_returned
 from webapp.queues.sqlite.database import QueueDatabase
 from webapp.queues.sqlite.dead_workers import end_leases, fail_exhausted
 from webapp.queues.sqlite.frame_rows import FRAME_COLUMNS, frame_of, insert_frame
@@ -90,6 +91,7 @@ class SqliteQueue(FramePart):
                 return None
         try:
             with self.database.write_transaction() as db:
+                charge_lost(db, "expires < :value", cutoff, self.terms.seconds)
                 failed = fail_exhausted(db, self.terms.max_delivery, cutoff, now)
                 end_leases(db, "expires < :value", cutoff, LEASE_RAN_OUT)
                 lease = self._lease(db, worker, loaded, now)
@@ -138,6 +140,7 @@ class SqliteQueue(FramePart):
     def release(self, lease: Lease) -> None:
         """Give an unfinished frame back; this delivery does not count."""
         with self.database.write_transaction() as db:
+            charge_returned(db, lease.frame.id, lease.token, self.clock())
             released = db.execute(
                 "UPDATE frames SET worker = NULL, token = NULL, expires = NULL, leased_at = NULL,"
                 " deliveries = deliveries - 1 WHERE id = ? AND token = ?",
@@ -151,6 +154,7 @@ class SqliteQueue(FramePart):
         """Take back all that a dead worker held, this delivery counted; how many frames it was."""
         now = self.clock()
         with self.database.write_transaction() as db:
+            charge_lost(db, "worker = :value", str(worker), self.terms.seconds)
             released = end_leases(db, "worker = :value", str(worker), how)
             db.execute("DELETE FROM workers WHERE worker = ?", (str(worker),))
             failed = fail_exhausted(db, self.terms.max_delivery, float("-inf"), now)

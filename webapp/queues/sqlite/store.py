@@ -13,6 +13,7 @@ from webapp.queues.entry_terms import MAX_ENTRIES, EntryTerms
 from webapp.queues.notifier import Notifier
 from webapp.queues.scheduler import AGE_CAP, QUANTUM, MatchTerms
 from webapp.queues.sqlite.accounts import delete_settled_accounts
+from webapp.queues.sqlite.charges import SqliteCharges
 from webapp.queues.sqlite.counters import SqliteCounters
 from webapp.queues.sqlite.database import QueueDatabase
 from webapp.queues.sqlite.entries import SqliteEntryQueues
@@ -42,6 +43,7 @@ class SqliteStore(
     SqliteHeartbeats,
     SqliteCounters,
     SqlitePluginStates,
+    SqliteCharges,
 ):
     """All parts of ``webapp.queues.contracts``, for any number of threads and processes.
 

@@ -6,6 +6,33 @@
 local MAX_TAGGED = 1000 -- answers that are found by one tag and value
 local MAX_TAG_VALUE = 200 -- bytes
 
+-- A charge waits in the stream for the ledger: JSON of webapp/queues/charge_codec.py.
+local function add_charge(facts)
+    if call('XLEN', P .. 'charges') >= args.max_charges then
+        acts.count_up('charges_dropped', '{}', '{}', 1)
+    else
+        call('XADD', P .. 'charges', '*', 'facts', facts)
+    end
+end
+
+acts.add_charge = function()
+    add_charge(args.charge)
+end
+
+-- Charges a delivery that nothing came of.
+local function charge_unanswered(id, outcome, ended_at)
+    local row = call('HMGET', frame_key(id), 'owner', 'kind', 'checkpoint', 'tags', 'put_at',
+                     'leased_at', 'worker', 'token')
+    if row[8] then
+        local leased_at = tonumber(row[6])
+        add_charge(cjson.encode({
+            job = id, delivery = row[8], user = row[1], kind = row[2], model = row[3],
+            group = cjson.decode(row[4])._group or '', worker = row[7], outcome = outcome,
+            status = 0, ended_at = ended_at, gpu_seconds = math.max(ended_at - leased_at, 0),
+            queue_seconds = math.max(leased_at - tonumber(row[5]), 0)}))
+    end
+end
+
 local function delivery_time(moment)
     return string.format('%.0f', (moment - args.shift) * 1000)
 end
@@ -105,7 +132,7 @@ acts.claim = function()
     remove_waiting(id)
     local deliveries = call('HINCRBY', frame_key(id), 'deliveries', 1)
     call('HSET', frame_key(id), 'worker', args.worker, 'token', args.token,
-         'leased_at', seconds_text(NOW))
+         'leased_at', seconds_text(NOW), 'renewed_at', seconds_text(NOW))
     local row = call('HMGET', frame_key(id), unpack(FRAME))
     call('XCLAIM', P .. 'frames', GROUP, args.worker, 0, stream_id(row[7]), 'TIME',
          delivery_time(NOW), 'RETRYCOUNT', deliveries, 'FORCE', 'JUSTID')
@@ -124,13 +151,14 @@ acts.renew = function()
     local row = call('HMGET', frame_key(args.id), 'index', 'worker')
     call('XCLAIM', P .. 'frames', GROUP, row[2], 0, stream_id(row[1]), 'TIME', delivery_time(NOW),
          'JUSTID')
+    call('HSET', frame_key(args.id), 'renewed_at', seconds_text(NOW))
     return 1
 end
 
 local function end_lease(id)
     local index = call('HGET', frame_key(id), 'index')
     call('XACK', P .. 'frames', GROUP, stream_id(index))
-    call('HDEL', frame_key(id), 'worker', 'token', 'leased_at')
+    call('HDEL', frame_key(id), 'worker', 'token', 'leased_at', 'renewed_at')
     add_waiting(id)
     publish_lag()
 end
@@ -141,6 +169,7 @@ acts.release = function()
         call('HINCRBY', frame_key(id), 'deliveries', -1)
         local row = call('HMGET', frame_key(id), 'priority', 'owner', 'predicted_seconds')
         credit(row[1], row[2], tonumber(row[3]))
+        charge_unanswered(id, 'returned', NOW)
         end_lease(id)
     end
     ring('work')
@@ -150,6 +179,7 @@ end
 local function bury_worker(id)
     call('HINCRBY', frame_key(id), 'deaths', 1)
     local deliveries = tonumber(call('HGET', frame_key(id), 'deliveries'))
+    charge_unanswered(id, 'lost', tonumber(call('HGET', frame_key(id), 'renewed_at') or NOW))
     end_lease(id)
     if args.max_delivery > 0 and deliveries >= args.max_delivery then
         copy_to_rear(id, args.why)
@@ -264,6 +294,9 @@ acts.answer = function()
         acts.count_up(each[1], each[2], each[3], is_given(each[4]) and each[4] or waited)
     end
     credit(row[1], row[2], tonumber(row[3]) - args.gpu_seconds)
+    local charge = cjson.decode(args.charge)
+    charge.ended_at = NOW
+    add_charge(cjson.encode(charge))
     if call('EXISTS', P .. 'stop:' .. id) == 0 then
         for _, each in ipairs(args.paces) do
             call('HSET', P .. 'paces', each[1], as_text(each[2]))
