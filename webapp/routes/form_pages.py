@@ -17,9 +17,7 @@ def read_page(name: str) -> str:
     return files("webapp").joinpath("pages", name).read_text("utf-8")
 
 
-PAGES = Environment(
-    autoescape=True, auto_reload=False, loader=PackageLoader("webapp", "pages")
-)
+PAGES = Environment(autoescape=True, auto_reload=False, loader=PackageLoader("webapp", "pages"))
 POLICY = policy_of(read_page("form.html"))
 HTML = "text/html; charset=utf-8"
 WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(json.loads(read_page("form_words.json")))
