@@ -78,6 +78,10 @@ class Refused(Exception):
         self.detail = detail
 
 
+class NamedRefusal(Refused):
+    """A refusal whose class the envelope names, so that a page can say it in its own words."""
+
+
 class NotAuthenticated(Refused):
     """No credential came with the request."""
 
@@ -370,6 +374,8 @@ def name_of(exception: BaseException) -> str:
     """The ``error`` of the envelope."""
     if find_memory_error(exception):
         return OUT_OF_MEMORY
+    if isinstance(exception, NamedRefusal):
+        return type(exception).__name__
     return next(
         (name for kind, name in ERROR_NAMES.items() if isinstance(exception, kind)),
         type(exception).__name__,

@@ -15,13 +15,13 @@ from webapp.accounts import api_tokens, audit, groups, invitations, limits, logi
 from webapp.accounts.api_tokens import ApiToken, TokenSpec
 from webapp.accounts.audit import Actor
 from webapp.accounts.database import AccountDatabase, open_database
-from webapp.accounts.errors import AccountsUnusable
+from webapp.accounts.errors import AccountsUnusable, WrongOldPassword
 from webapp.accounts.invitations import Invitation
 from webapp.accounts.migrate import migrate
 from webapp.accounts.passwords import AccountPasswords, check_password
 from webapp.accounts.roles import Role
 from webapp.accounts.users import User, UserChange
-from webapp.errors import NothingThere, Refused, WrongCredential
+from webapp.errors import NothingThere, Refused
 from webapp.queues.plans import Limits
 
 WRONG_OLD_PASSWORD = "The old password is not right."
@@ -116,11 +116,11 @@ class Accounts:
     ) -> None:
         """A user's own password; all its logins but ``login`` end.
 
-        Raises ``WrongCredential`` for the old one, ``Refused`` for the new one.
+        Raises ``WrongOldPassword`` for the old one, ``Refused`` for the new one.
         """
         user, encoded = users.password_hash(self.database, name)
         if not self.passwords.verify(encoded, old) or user is None:
-            raise WrongCredential(WRONG_OLD_PASSWORD)
+            raise WrongOldPassword(WRONG_OLD_PASSWORD)
         changed = self._checked_hash(new, name)
         with self.database.write() as connection:
             users.set_password(connection, user, changed)

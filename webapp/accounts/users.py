@@ -10,9 +10,10 @@ from sqlalchemy.exc import IntegrityError
 
 from webapp.access.credentials import OWNER
 from webapp.accounts.database import AccountDatabase, inserted_id
+from webapp.accounts.errors import BadUserName, OnlyAdmin, UserNameTaken
 from webapp.accounts.roles import Role
 from webapp.accounts.schema import groups, limits, logins, tokens, users
-from webapp.errors import Conflict, NothingThere, Refused
+from webapp.errors import Conflict, NothingThere
 
 USER_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*(?:\.[a-z0-9_-]+)*")
 MAX_NAME_LENGTH = 32
@@ -76,14 +77,14 @@ def is_name(text: str) -> bool:
 
 
 def check_name(name: str, taken: frozenset[str] = frozenset()) -> None:
-    """Raise ``Refused`` for a name that no user may have; ``Conflict`` for one of ``taken``."""
+    """Raise ``BadUserName``, and ``UserNameTaken`` for the service's own and one of ``taken``."""
     if not is_name(name):
-        raise Refused(
+        raise BadUserName(
             f"A user's name has 1 to {MAX_NAME_LENGTH} characters of a-z, 0-9, _, - and single "
             f"dots, and begins with a letter or digit; not {name[:MAX_NAME_LENGTH]!r}."
         )
     if name in RESERVED_NAMES or name in taken:
-        raise Conflict(f"The name {name!r} is taken; choose another.")
+        raise UserNameTaken(f"The name {name!r} is taken; choose another.")
 
 
 def add_user(
@@ -99,7 +100,7 @@ def add_user(
         raise Conflict(f"There are {MAX_USERS} users already, removed ones counted.")
     before = connection.scalar(sa.select(users.c.id).where(users.c.name == name))
     if before is not None:
-        raise Conflict(f"The name {name!r} is taken, or was by a user who is removed.")
+        raise UserNameTaken(f"The name {name!r} is taken, or was by a user who is removed.")
     values = {
         "name": name, "role": role.value, "password": password, "created": time(),
         "identity": identity,
@@ -107,7 +108,7 @@ def add_user(
     try:
         made = connection.execute(users.insert().values(**values))
     except IntegrityError as error:  # another process was quicker
-        raise Conflict(f"The name {name!r} is taken; choose another.") from error
+        raise UserNameTaken(f"The name {name!r} is taken; choose another.") from error
     return get_user(connection, inserted_id(made))
 
 
@@ -239,4 +240,4 @@ def _check_other_admin(connection: sa.Connection, user: User) -> None:
     """Two who would demote each other at once wait here for one another."""
     admins = connection.scalars(sa.select(users.c.id).where(_is_admin()).with_for_update()).all()
     if list(admins) == [user.id]:
-        raise Conflict(f"{user.name} is the only admin: make another user one first.")
+        raise OnlyAdmin(f"{user.name} is the only admin: make another user one first.")

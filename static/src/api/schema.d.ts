@@ -2982,11 +2982,13 @@ export interface components {
          * AccountFacts
          * @description Who the caller is; ``login`` is the id of the login by which it came, null for another way.
          *
-         *     ``role`` is null for the holder of one of the flags' tokens, who has no account.
+         *     ``role`` is null for the holder of one of the flags' tokens, who has no account. ``password``:
+         *     whether there is one.
          */
         AccountFacts: {
             login: string | null;
             name: string;
+            password: boolean;
             role: components["schemas"]["Role"];
             scopes: components["schemas"]["AccessScope"][];
         };
@@ -4713,8 +4715,11 @@ export interface components {
         /**
          * SessionFacts
          * @description Who is logged in, and what this service is; sizes in pixels, by checkpoint.
+         *
+         *     ``provider``: whether one may log in with an OpenID Connect provider.
          */
         SessionFacts: {
+            accounts: boolean;
             checkpoint: string | null;
             default_size: number;
             default_sizes: {
@@ -4724,6 +4729,7 @@ export interface components {
             filebrowser: boolean;
             login: boolean;
             owner: boolean;
+            provider: boolean;
             scope: components["schemas"]["AccessScope"];
             user: string;
             version: string;
