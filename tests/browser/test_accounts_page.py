@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 from easel_process import ROOT, WIDTH, Easel, eventually, expect_toast, running_easel
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 from test_files_tab import safetensors
 from test_upload_page import drop, goto
 
@@ -155,7 +155,14 @@ def test_ones_own_tokens_logins_and_password(browser: Browser, easel: Easel, adm
     with new_page(browser) as bob, new_page(browser) as elsewhere:
         log_in(bob, easel, "bob")
         log_in(elsewhere, easel, "bob")
+        held: list[Route] = []
+        bob.route("**/api/v1/tokens", lambda route: held.append(route))
         open_view(bob, "tokens")
+        expect(bob.locator("main progress")).to_be_visible()  # the list takes its time
+        for route in held:
+            route.continue_()
+        bob.unroute("**/api/v1/tokens")
+        expect(bob.locator("main progress")).to_have_count(0)
         bob.click("#token_new")
         bob.fill("#token_label", "night job")
         bob.click("#token_make")
