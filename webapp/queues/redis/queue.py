@@ -13,11 +13,17 @@ from uuid import uuid4
 from webapp.queues.contracts.charges import MAX_CHARGES
 from webapp.queues.contracts.frame import Frame, Lease
 from webapp.queues.contracts.queue import OwnerCheck, OwnerDepth, QueueDepth
-from webapp.queues.cost_model import predict_seconds
 from webapp.queues.counter_labels import MAX_LABEL_SETS
 from webapp.queues.errors import QueueUnwritable
 from webapp.queues.lease_expiry import LeaseExpiry
 from webapp.queues.lost_worker import LEASE_RAN_OUT, worker_lost_answer, worker_lost_reason
+from webapp.queues.redis.frame_rows import (
+    frame_of,
+    owner_depth_of,
+    pace_fields,
+    pace_of,
+    seconds_of,
+)
 from webapp.queues.redis.matching import (
     MAX_CANDIDATES,
     MAX_IDLE,
@@ -29,14 +35,13 @@ from webapp.queues.redis.matching import (
     choose_idle,
     has_class,
     is_top_held_back,
-    sharing_of,
     top_priority,
 )
 from webapp.queues.redis.notifier import CHANNEL, RedisNotifier
 from webapp.queues.redis.part import RedisPart
 from webapp.queues.redis.server import PREFIX, RedisServer, json_of, text_of, texts_of
 from webapp.queues.scheduler import Account, AccountKey, Match, choose_next
-from webapp.queues.terms import ANY_CHECKPOINT, LeaseTerms
+from webapp.queues.terms import LeaseTerms
 from webapp.queues.worker_id import WorkerId
 
 CAREFUL_TRIES = 5  # claims that are given up for a newer look at the accounts, of one take
@@ -359,48 +364,3 @@ class RedisQueue(RedisPart):
     def loss_reason(self) -> str:
         """Never: a new process asks the same server, whatever has become of it."""
         return ""
-
-
-def owner_depth_of(held: Sequence[Any]) -> OwnerDepth:
-    """What an owner has, from two fields of the hash ``held:<owner>``."""
-    frames, body_bytes = held
-    return OwnerDepth(int(frames or 0), int(body_bytes or 0))
-
-
-def pace_fields(kind: str, checkpoint: str) -> list[str]:
-    """The fields of a kind, with a checkpoint and with any, in the hash ``paces``."""
-    return [f"{kind}:{each}" for each in (checkpoint, ANY_CHECKPOINT)]
-
-
-def pace_of(value: bytes | None) -> float | None:
-    """A pace as it is stored."""
-    return float(value) if value else None
-
-
-def seconds_of(work: float, own: float | None, of_kind: float | None) -> float:
-    """GPU seconds of some work, by the pace with its checkpoint or, where none is known, any."""
-    return predict_seconds(work, of_kind if own is None else own)
-
-
-def frame_of(row: Sequence[Any], body: bytes) -> Frame:
-    """A frame from the columns of ``FRAME`` in ``scripts/4_match.lua``."""
-    frame_id, kind, owner, checkpoint, priority, tags, index, put_at, *rest = row
-    deliveries, worker, *figures, sharing = rest
-    work, weight, predicted = map(float, figures)
-    return Frame(
-        id=text_of(frame_id),
-        kind=text_of(kind),
-        body=body,
-        owner=text_of(owner),
-        checkpoint=text_of(checkpoint),
-        priority=int(priority),
-        tags=json.loads(tags),
-        index=int(index),
-        put_at=float(put_at),
-        deliveries=int(deliveries),
-        work=work,
-        weight=weight,
-        predicted_seconds=predicted,
-        is_leased=worker not in (None, False),  # in a list from JSON, in one frame from Redis
-        sharing=sharing_of(sharing),
-    )

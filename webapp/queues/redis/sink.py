@@ -16,7 +16,8 @@ from webapp.queues.counter_labels import (
     label_key,
 )
 from webapp.queues.errors import AnswerTooLarge, QueueError
-from webapp.queues.redis.queue import RedisQueue, pace_fields
+from webapp.queues.redis.frame_rows import pace_fields
+from webapp.queues.redis.queue import RedisQueue
 from webapp.queues.redis.server import PREFIX, text_of
 from webapp.queues.terms import DONE, MAX_PACES, PURGE_SECONDS
 
