@@ -11,11 +11,12 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, g, has_app_context, request
 from prometheus_client import Counter, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from generator.models.kinds import ModelKind
 from webapp.plugins.plugin_jobs import count_hook_seconds
 from webapp.queues.contracts.counters import CounterValue
 from webapp.queues.contracts.heartbeats import WorkerState
@@ -107,7 +108,7 @@ class ServiceCollector(Collector):
         yield from worker_memory(workers)
         plugin_numbers = list(plugin_metrics(services.plugins))
         self._store_hook_seconds()
-        yield from counter_metrics(services.counters.counters())
+        yield from counter_metrics(without_people(services, services.counters.counters()))
         yield from plugin_numbers
 
     def _store_hook_seconds(self) -> None:
@@ -169,6 +170,28 @@ def with_names(workers: Sequence[WorkerState]) -> Iterator[tuple[str, WorkerStat
         name = f"{worker.id.device}@{worker.id.host}" if worker.joined else worker.id.device
         used[name] = used.get(name, 0) + 1
         yield (name if used[name] == 1 else f"{name} ({used[name]})"), worker
+
+
+def without_people(services: "Services", counters: Sequence[CounterValue]) -> list[CounterValue]:
+    """The sums, with accounts without names of users and of models that are not everybody's.
+
+    Who watches the service need not know them; the owner does.
+    """
+    who = g.get("caller") if has_app_context() else None
+    if not services.trees.service.config.accounts or (who is not None and who.is_owner):
+        return list(counters)
+    files = services.trees.service.registry.index.files_of(ModelKind.CHECKPOINT)
+    titles = {file.title for file in files}
+    sums: dict[tuple[str, tuple[tuple[str, str], ...]], float] = {}
+    for counter in counters:
+        labels = dict(counter.labels)
+        if "user" in labels:
+            labels["user"] = ""
+        if labels.get("model", "") not in titles:
+            labels["model"] = "" if "model" in labels else labels.get("model", "")
+        key = (counter.name, tuple(sorted(labels.items())))
+        sums[key] = sums.get(key, 0) + counter.value
+    return [CounterValue(name, dict(labels), value) for (name, labels), value in sums.items()]
 
 
 def counter_metrics(counters: Sequence[CounterValue]) -> Iterator[Metric]:

@@ -47,6 +47,7 @@ from webapp.settings.data_dir import open_store, service_token
 from webapp.settings.option_store import OptionStore, options_of
 from webapp.settings.secret_files import session_key
 from webapp.settings.state_folder import prepare_state_folder
+from webapp.user_trees import UserTrees
 
 if TYPE_CHECKING:
     from webapp.accounts.accounts import Accounts
@@ -69,9 +70,9 @@ STORE_PARTS = (
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The services that routes use."""
+    """The services that routes use. What is the caller's own is found for each request."""
 
-    config: "Config"
+    trees: UserTrees
     queue: Queue
     sink: Sink
     progress: ProgressBoard
@@ -81,8 +82,6 @@ class Services:
     counters: Counters
     plugin_states: PluginStates
     entries: EntryQueues
-    registry: Registry
-    options: OptionStore
     credentials: CredentialSource
     log: logging.Logger
     close: Callable[[], None]
@@ -104,6 +103,21 @@ class Services:
     metrics: CollectorRegistry = field(default_factory=CollectorRegistry)  # of one app
     built_page: Path = BUILT_PAGE  # the folder with index.html and assets/
 
+    @property
+    def config(self) -> "Config":
+        """The configuration as the caller has it: with their own data directory."""
+        return self.trees.current().config
+
+    @property
+    def registry(self) -> Registry:
+        """The models that the caller may use."""
+        return self.trees.current().registry
+
+    @property
+    def options(self) -> OptionStore:
+        """The caller's options."""
+        return self.trees.current().options
+
     def file_services(self) -> FileServices:
         """The file browser's services. Raises ``RuntimeError`` without ``--filebrowser``."""
         if self.filing is None:
@@ -121,7 +135,8 @@ def build_services(
     it. Raises ``TypeError``
     for a name that no service has.
     """
-    if unknown := overrides.keys() - {field.name for field in fields(Services)}:
+    names = {field.name for field in fields(Services)} | {"registry", "options"}
+    if unknown := overrides.keys() - names:
         raise TypeError(f"There is no service named {', '.join(sorted(unknown))}.")
     closing = ExitStack()
     log = overrides.get("log") or start_log(config.log_json)
@@ -134,17 +149,19 @@ def build_services(
     if "registry" not in overrides:
         overrides["registry"] = _watched_registry(config, closing)
     registry: Registry = overrides["registry"]
+    options: OptionStore = overrides.pop("options", None) or options_of(config)
+    trees = UserTrees(config, overrides.pop("registry"), options)
+    closing.callback(trees.close)
     decoding = overrides.setdefault("decoding", MemoryBudget(config.decode_budget))
     overrides.setdefault("bodies", MemoryBudget(config.body_budget))
     if "filing" not in overrides and config.filebrowser:
-        overrides["filing"] = create_file_services(config, registry, decoding)
+        overrides["filing"] = create_file_services(config, trees.refresh_models, decoding)
         closing.callback(overrides["filing"].close)
     file_services: FileServices | None = overrides.get("filing")
     uploads = file_services.uploads if file_services else UploadStore(limits_of(config))
     overrides.setdefault("reserve", uploads.reserve)
-    overrides.setdefault("options", options_of(config))
     if "plugins" not in overrides:
-        overrides["plugins"] = _create_web_plugins(config, overrides["options"], log, closing)
+        overrides["plugins"] = _create_web_plugins(config, options, log, closing)
         registry.set_plugin_folders(overrides["plugins"].model_folders())
     registry.set_plugin_families(overrides["plugins"].families())
     if config.accounts:
@@ -156,7 +173,7 @@ def build_services(
         "job_limit", JobLimit(plans_of(config), config.easel_dir, config.upload_spare)
     )
     _set_job_parts(config, overrides, closing)
-    return Services(**{"config": config, "log": log, "close": closing.close, **overrides})
+    return Services(**{"trees": trees, "log": log, "close": closing.close, **overrides})
 
 
 def _set_job_parts(config: "Config", overrides: dict[str, Any], closing: ExitStack) -> None:

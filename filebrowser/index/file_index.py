@@ -145,8 +145,9 @@ class FileIndex:
     def schedule(self, places: Iterable[Place]) -> None:
         """Something came, changed or went at these places: it is compared again, and all below."""
         for place in places:
-            self._schedule_name(str(place.root.path), place.names)
-            self._schedule_folder(str(place.root.path), place.names, deep=True)
+            root, names = self._indexed_place(place)
+            self._schedule_name(root, names)
+            self._schedule_folder(root, names, deep=True)
 
     def schedule_paths(self, paths: Iterable[Path]) -> None:
         """The same for files that a watcher saw change."""
@@ -154,6 +155,16 @@ class FileIndex:
             for place in self._roots:
                 if path.is_relative_to(place):
                     self._schedule_name(place, path.relative_to(place).parts)
+
+    def _indexed_place(self, place: Place) -> FolderKey:
+        """Where a place lies in the index: its tree may lie in one that is indexed."""
+        if str(place.root.path) in self._roots:
+            return str(place.root.path), place.names
+        path = Path(place.root.path, *place.names)
+        for root in self._roots:
+            if path.is_relative_to(root):
+                return root, path.relative_to(root).parts
+        return "", ()
 
     def wait_until_idle(self, seconds: float) -> bool:
         """Whether everything that is to be done was done within so many seconds."""

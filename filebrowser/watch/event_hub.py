@@ -40,7 +40,7 @@ class FileEventHub:
         self.epoch = secrets.token_hex(4)  # numbers of another process are no numbers of ours
         self._events: deque[NumberedEvent] = deque(maxlen=most)
         self._seq = 0
-        self._last: dict[tuple[Path, tuple[str, ...]], tuple[float, DirectoryEntry | None]] = {}
+        self._last: dict[Path, tuple[float, DirectoryEntry | None]] = {}
         self._changed = threading.Condition()
 
     def publish(self, event: FileEvent) -> None:
@@ -74,13 +74,13 @@ class FileEventHub:
 
     def _is_duplicate(self, event: FileEvent, entry: DirectoryEntry | None) -> bool:
         """Whether this was told already: by a verb, and now by the watcher."""
-        now, key = time.monotonic(), event.place.key
+        now, key = time.monotonic(), _path_of(event.place)
         at, known = self._last.get(key, (-DUPLICATE_SECONDS, None))
         if now - at < DUPLICATE_SECONDS and known == entry:
             return True
         self._last[key] = (now, entry)
         if event.previous is not None:
-            self._last[event.previous.key] = (now, None)
+            self._last[_path_of(event.previous)] = (now, None)
         if len(self._last) > 2 * MAX_EVENTS:
             young = {k: v for k, v in self._last.items() if now - v[0] < DUPLICATE_SECONDS}
             self._last = young if len(young) <= MAX_EVENTS else {}
@@ -136,6 +136,11 @@ def _is_hidden(root: Root, names: tuple[str, ...]) -> bool:
     except FileError:
         return True
     return False
+
+
+def _path_of(place: Place) -> Path:
+    """What tells a place from others, whichever of several trees it was reached by."""
+    return Path(place.root.path, *place.names)
 
 
 def _read_entry(place: Place) -> DirectoryEntry | None:

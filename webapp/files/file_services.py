@@ -25,15 +25,13 @@ from filebrowser.watch.watcher import FileChange
 from generator.pictures.pixel_modes import to_eight_bits
 from webapp.files.background import FileWatch, TrashSweeper
 from webapp.files.caller_limit import CallerLimit
-from webapp.files.caller_rights import roots_of
+from webapp.files.caller_rights import all_roots, roots_of
 from webapp.files.infotexts import read_picture_facts
-from webapp.files.model_sidecars import Sidecars
 from webapp.files.reserved_space import ReservedSpace
 from webapp.files.upload_policy import rules_of, uploads_of
 from webapp.settings.state_folder import THUMBNAILS
 
 if TYPE_CHECKING:
-    from generator.models.registry import Registry
     from webapp.settings.config import Config
 
 INDEX = "files.db"
@@ -59,7 +57,6 @@ class FileServices:
     uploads: UploadStore
     keeper: ExpirySweeper  # of uploads
     reserved_space: ReservedSpace  # for deleting on a full disk
-    sidecars: Sidecars  # what goes with weights
     shares: ShareStore
     share_passwords: SharePasswords
     listing_limit: CallerLimit  # listings, searches, sums and archives of one caller
@@ -77,24 +74,25 @@ class FileServices:
 
 
 def create_file_services(
-    config: "Config", registry: "Registry", memory: MemoryBudget
+    config: "Config", refresh_models: Callable[[Path], None], memory: MemoryBudget
 ) -> FileServices:
     """The parts over the trees of ``config``; ``FileServices.close`` ends their threads.
 
-    ``memory`` counts decoded pictures, those of other parts of the service too.
+    ``memory`` counts decoded pictures, those of other parts of the service too. ``refresh_models``
+    is told where (resolved) something came or went.
     """
 
     def tell(happening: FileEvent) -> None:
         hub.publish(happening)
-        refresh_models(happening, registry, shelves)
+        for place in filter(None, (happening.place, happening.previous)):
+            refresh_models(Path(os.path.realpath(Path(place.root.path, *place.names))))
         index.schedule(filter(None, (happening.place, happening.previous)))
 
-    shelves = [Path(os.path.realpath(folder)) for folder in registry.folders.all()]
     hub, roots, rules = FileEventHub(), roots_of(config), rules_of(config.allow_pickle_upload)
     index, watch = create_index(config, roots, hub, memory)
     uploads = uploads_of(config, tell)
     reserved_space = ReservedSpace(config.easel_dir, lambda: roots_of(config))
-    keeper = ExpirySweeper(uploads, lambda: roots_of(config), reserved_space.allocate)
+    keeper = ExpirySweeper(uploads, lambda: all_roots(config), reserved_space.allocate)
     jobs = FileJobs(
         FileJobStore(config.easel_dir / JOBS, reserved_space.release), rules, tell, uploads.reserve
     )
@@ -119,7 +117,6 @@ def create_file_services(
         uploads=uploads,
         keeper=keeper,
         reserved_space=reserved_space,
-        sidecars=Sidecars(registry.folders),
         shares=ShareStore(config.easel_dir / SHARES),
         share_passwords=SharePasswords(),
         listing_limit=CallerLimit(config.max_listings),
@@ -159,14 +156,3 @@ def paths_of(changes: Iterable[FileChange]) -> Iterator[Path]:
         yield change.path
         if change.previous is not None:
             yield change.previous
-
-
-def refresh_models(happening: FileEvent, registry: "Registry", folders: Sequence[Path]) -> None:
-    """Let the registry look again when something came to a model folder or left one."""
-    for place in (happening.place, happening.previous):
-        if place is None:
-            continue
-        path = Path(os.path.realpath(Path(place.root.path, *place.names)))
-        if any(path.is_relative_to(each) or each.is_relative_to(path) for each in folders):
-            registry.refresh(whole=[path])
-            return

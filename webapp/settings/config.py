@@ -20,6 +20,7 @@ from webapp.settings.flag_checks import (
     UnknownFlag,
     check_device,
     check_network,
+    check_options,
     check_pattern,
     check_queue_url,
     check_service_name,
@@ -130,8 +131,10 @@ class Config:
     lora_dirs: tuple[Path, ...] = ()
     embedding_dirs: tuple[Path, ...] = ()
     hypernetwork_dirs: tuple[Path, ...] = ()
+    gfpgan_dirs: tuple[Path, ...] = ()
     controlnet_dirs: tuple[Path, ...] = ()
     styles_files: tuple[Path, ...] = ()
+    enforced_options: tuple[str, ...] = ()  # that users may not change
     tls_keyfile: Path | None = None
     tls_certfile: Path | None = None
     cors_allow_origins: tuple[str, ...] = ()
@@ -157,6 +160,11 @@ class Config:
     def easel_dir(self) -> Path:
         """Where queue, hashes, tokens and other things of our own lie; never served."""
         return self.data_dir / STATE_FOLDER
+
+    @property
+    def service_config(self) -> "Config | None":
+        """The configuration that all users share, in one that is a user's; else None."""
+        return None
 
     @property
     def speaks_tls(self) -> bool:
@@ -321,6 +329,7 @@ def _derive_fields(values: dict[str, Any], environ: Mapping[str, str]) -> dict[s
     fields["cors_allow_origins"] = tuple(
         part.strip() for part in origins.split(",") if part.strip()
     )
+    check_options(values.get("enforced_options", ()))
     check_pattern(values.get("cors_allow_origins_regex", ""))
     path = values.get("root_path", "").strip("/")
     fields["root_path"] = f"/{path}" if path else ""

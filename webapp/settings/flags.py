@@ -347,6 +347,14 @@ FLAGS: tuple[Flag, ...] = (
         help="Users with passwords, roles and tokens of their own; see docs/accounts.md.",
     ),
     Flag(
+        "enforce-option",
+        "texts",
+        "enforced_options",
+        "An option that holds for all users as the admin has set it; others answer 403 to a change. "
+        "Repeatable.",
+        SAFETY,
+    ),
+    Flag(
         "database-url",
         "text",
         "database_url",
@@ -463,6 +471,13 @@ FLAGS: tuple[Flag, ...] = (
         "paths",
         "hypernetwork_dirs",
         "One more folder of hypernetworks. Repeatable.",
+        PATHS,
+    ),
+    Flag(
+        "gfpgan-dir",
+        "paths",
+        "gfpgan_dirs",
+        "One more folder of GFPGAN's weights. Repeatable.",
         PATHS,
     ),
     Flag(
@@ -786,7 +801,7 @@ FLAGS: tuple[Flag, ...] = (
         "",
         (
             "config vae-path textual-inversion-templates-dir "
-            "localizations-dir gfpgan-dir gfpgan-model codeformer-models-path "
+            "localizations-dir gfpgan-model codeformer-models-path "
             "gfpgan-models-path esrgan-models-path bsrgan-models-path "
             "realesrgan-models-path dat-models-path scunet-models-path "
             "swinir-models-path ldsr-models-path clip-models-path ui-config-file "

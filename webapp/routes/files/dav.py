@@ -2,6 +2,8 @@
 
 import os
 import stat
+import threading
+from collections import OrderedDict
 from contextlib import ExitStack
 from types import MappingProxyType
 from typing import IO, cast
@@ -29,6 +31,7 @@ from webapp.routes.files.caller_access import caller_access
 from webapp.services import Services
 
 PREFIX = "/dav"
+MAX_APPLICATIONS = 256
 READS = MappingProxyType({"GET": {Right.DOWNLOAD}, "HEAD": set[Right]()})
 """Rights by method of what reads a file, beside that to view."""
 
@@ -49,11 +52,33 @@ class EofTolerantBody:
             raise DAVError(error.status, error.detail) from None
 
 
+class DavApplications:
+    """wsgidav for each user's tree: locks and announced names go by paths, which others have too.
+
+    Those used last are kept; a lock that is lost with one is made again, as after a restart.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        self._lock = threading.Lock()
+        self._known: OrderedDict[str, tuple[DavApplication, Placeholders]] = OrderedDict()
+
+    def of_tree(self, name: str) -> tuple[DavApplication, Placeholders]:
+        """The application of a tree, "" for the data directory."""
+        with self._lock:
+            if name not in self._known:
+                self._known[name] = DavApplication(self._prefix), Placeholders()
+            self._known.move_to_end(name)
+            if len(self._known) > MAX_APPLICATIONS:
+                self._known.popitem(last=False)
+            return self._known[name]
+
+
 def blueprint(services: Services) -> Blueprint:
     """The one route, below ``--subpath``; every method of WebDAV."""
     filing = services.file_services()
     dav = Blueprint("dav", __name__)
-    inner, placeholders = DavApplication(f"{services.config.root_path}{PREFIX}"), Placeholders()
+    applications = DavApplications(f"{services.config.root_path}{PREFIX}")
 
     @dav.route(PREFIX, defaults={"path": ""}, methods=METHODS, provide_automatic_options=False)
     @dav.route(f"{PREFIX}/<path:path>", methods=METHODS, provide_automatic_options=False)
@@ -61,6 +86,7 @@ def blueprint(services: Services) -> Blueprint:
     def answer(path: str) -> Response:
         """Rights: by method, see docs/files.md."""
         check_plain(request.headers.get("Content-Encoding", ""))
+        inner, placeholders = applications.of_tree(services.trees.current().name)
         try:
             dav_context = DavContext(
                 caller_access(services),

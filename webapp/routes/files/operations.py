@@ -18,6 +18,7 @@ from filebrowser.operations.move import Conflict, FileStep, check_targets_free, 
 from filebrowser.uploads.rules import ContentRules
 from filebrowser.watch.file_events import FileEvent, FileEventKind
 from webapp.access.scopes import AccessScope, requires
+from webapp.files.model_sidecars import Sidecars
 from webapp.errors import BadValue
 from webapp.http.openapi import EMPTY_SCHEMA, RouteNote, with_note
 from webapp.requests.fields import read_body
@@ -128,7 +129,9 @@ def add_deletion(verbs: Blueprint, services: Services) -> None:
     def delete() -> Response:
         """Right: delete."""
         paths = read_body(DeleteBody, read_json_body()).paths
-        paths = filing.sidecars.paths_with_sidecars(caller_access(services), paths)
+        paths = Sidecars(services.registry.folders).paths_with_sidecars(
+            caller_access(services), paths
+        )
         trash_id, steps = trash.plan_delete(
             caller_access(services), paths, filing.reserved_space.release
         )
@@ -233,7 +236,9 @@ def submit_transfer(
     What lies beside weights under their name goes with them.
     """
     access, filing = caller_access(services), services.file_services()
-    steps = filing.sidecars.with_sidecars(access, steps, verb is FileOperation.MOVE, conflict)
+    steps = Sidecars(services.registry.folders).with_sidecars(
+        access, steps, verb is FileOperation.MOVE, conflict
+    )
     check_targets_free(access, steps, verb is FileOperation.MOVE, conflict)
     for step in steps:
         check_new_ending(step, filing.rules)
