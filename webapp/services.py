@@ -27,7 +27,7 @@ from webapp.jobs.job_book import JOBS_FILE, JobBook
 from webapp.jobs.queue_overview import QueueOverview
 from webapp.logs import start_log
 from webapp.plugins.model_registry import registry_of
-from webapp.plugins.web_plugins import WebPlugins
+from webapp.plugins.web_plugins import ShippedPlugins, WebPlugins
 from webapp.process_tree import SUPERVISOR_VARIABLE
 from webapp.queues.contracts.counters import Counters
 from webapp.queues.contracts.entries import EntryQueues
@@ -85,7 +85,8 @@ class Services:
     credentials: CredentialSource
     log: logging.Logger
     close: Callable[[], None]
-    plugins: WebPlugins
+    all_plugins: WebPlugins
+    shipped_plugins: WebPlugins  # of users who share no others
     reserve: ReserveSpace  # room on the disk and in the quota, for every door that writes
     decoding: MemoryBudget  # memory for decoding pictures, of all requests together
     bodies: MemoryBudget  # memory for their bodies
@@ -114,6 +115,13 @@ class Services:
         return self.trees.current().registry
 
     @property
+    def plugins(self) -> WebPlugins:
+        """The plugins that the caller has."""
+        tree = self.trees.current()
+        shared = not tree.name or tree.config.root_extensions
+        return self.all_plugins if shared else self.shipped_plugins
+
+    @property
     def options(self) -> OptionStore:
         """The caller's options."""
         return self.trees.current().options
@@ -135,7 +143,7 @@ def build_services(
     it. Raises ``TypeError``
     for a name that no service has.
     """
-    names = {field.name for field in fields(Services)} | {"registry", "options"}
+    names = {field.name for field in fields(Services)} | {"registry", "options", "plugins"}
     if unknown := overrides.keys() - names:
         raise TypeError(f"There is no service named {', '.join(sorted(unknown))}.")
     closing = ExitStack()
@@ -163,7 +171,9 @@ def build_services(
     if "plugins" not in overrides:
         overrides["plugins"] = _create_web_plugins(config, options, log, closing)
         registry.set_plugin_folders(overrides["plugins"].model_folders())
-    registry.set_plugin_families(overrides["plugins"].families())
+    web_plugins: WebPlugins = overrides.pop("plugins")
+    registry.set_plugin_families(web_plugins.families())
+    overrides |= {"all_plugins": web_plugins, "shipped_plugins": ShippedPlugins(web_plugins)}
     if config.accounts:
         _open_accounts(config, overrides, closing)
     overrides.setdefault("credentials", _read_credentials(config))

@@ -52,7 +52,7 @@ class UserTrees:
         self._lock = threading.Lock()
         self._changed, self._ended = threading.Event(), False
         self._follower: threading.Thread | None = None
-        self._unsubscribe = registry.subscribe(lambda _: self._changed.set())
+        self._unsubscribe = registry.subscribe(lambda _: self.follow())
 
     def current(self) -> UserTree:
         """The tree of the caller of this request; outside of requests the service's."""
@@ -106,6 +106,10 @@ class UserTrees:
         real = [Path(os.path.realpath(folder)) for folder in folders]
         if any(path.is_relative_to(each) or each.is_relative_to(path) for each in real):
             tree.registry.refresh(whole=[path])
+
+    def follow(self) -> None:
+        """Let the users' trees have what is of all now, soon."""
+        self._changed.set()
 
     def close(self) -> None:
         """End the threads."""

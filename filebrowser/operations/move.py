@@ -119,7 +119,8 @@ def plan_steps(
     Raises what makes any of them impossible, before anything is touched: the gate's errors,
     :class:`NotHere`, :class:`NotAllowed`, and :class:`BadPath` for a folder into itself.
     """
-    sources = [resolve_path(access, path, Right.VIEW) for path in paths]
+    reading = (Right.VIEW,) if moves else (Right.VIEW, Right.DOWNLOAD)
+    sources = [resolve_path(access, path, *reading) for path in paths]
     folder, name = _own_name(access, to, sources) or _destination(
         access, to, len(sources) == 1, exactly
     )

@@ -57,7 +57,8 @@ class Registry:
 
     Without ``hash_cache`` nothing is hashed (``--no-hashing``); ``kept_in`` is the folder for what
     pickled files were converted to, ``contents_cache`` keeps what headers tell. Files that are not
-    ``hashed_below`` it are hashed by another registry, or when asked. The first use scans. ``start`` adds a background thread, which hashes and looks again at unfinished files.
+    ``hashed_below`` it are hashed by another registry, or when asked. The first use scans.
+    ``start`` adds a background thread, which hashes and looks again at unfinished files.
     """
 
     def __init__(

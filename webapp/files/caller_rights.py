@@ -42,6 +42,9 @@ PUBLIC = "public"
 BrowsedTree = tuple[str, Path, bool]
 """A tree's name, its path, and whether it may be written."""
 
+VIEW_ONLY = "view"
+"""The value of ``--folder-rights`` for what may not be downloaded either."""
+
 FolderPattern = tuple[Path, str]
 """A folder, and a pattern of names in it."""
 
@@ -55,7 +58,21 @@ RIGHTS: Mapping[AccessScope, frozenset[Right]] = MappingProxyType(
 def access_of(caller: Caller, config: "Config") -> FileAccess:
     """The visit of one caller, whose configuration it is: their data directory may be their own."""
     rights = frozenset[Right]().union(*(RIGHTS.get(each, frozenset()) for each in caller.scopes))
-    return FileAccess(caller.name, roots_of(config), rights)
+    roots = roots_of(config)
+    if caller.is_owner or not config.folder_rights:
+        return FileAccess(caller.name, roots, rights)
+    limited = (_with_limits(root, config.folder_rights) for root in roots)
+    view_only = {path for path, right in config.folder_rights if right == VIEW_ONLY}
+    return FileAccess(caller.name, tuple(limited), rights, frozenset(view_only))
+
+
+def _with_limits(root: Root, limits: Iterable[tuple[str, str]]) -> Root:
+    """The tree with what ``--folder-rights`` lets nobody change but the owner."""
+    paths = [path for path, _ in limits if path.partition("/")[0] == root.name]
+    sealed = frozenset(path.partition("/")[2] for path in paths if "/" in path)
+    return replace(
+        root, writable=root.writable and root.name not in paths, sealed=root.sealed | sealed
+    )
 
 
 def roots_of(config: "Config") -> tuple[Root, ...]:

@@ -177,7 +177,7 @@ def add_previews(routes: Blueprint, services: Services, bases: BaseReader) -> No
 
 
 def find_own_model(services: Services, kind: str, name: str) -> ModelFile:
-    """As :func:`find_model`. Raises ``Forbidden`` where its folder is not the caller's to change."""
+    """As :func:`find_model`. Raises ``Forbidden`` where its folder is not the caller's."""
     file, tree = find_model(services, kind, name), services.trees.current()
     if tree.name and not file.path.is_relative_to(tree.config.data_dir):
         raise Forbidden(f"{file.name} is a model of all users: its notes are an admin's to write.")

@@ -116,6 +116,7 @@ def add_overview(routes: Blueprint, services: Services) -> None:
         services.plugins.reload()
         services.registry.set_plugin_folders(services.plugins.model_folders())
         services.registry.set_plugin_families(services.plugins.families())
+        services.trees.follow()
         send_to_all(services, WorkerCommand(uuid4().hex, PLUGINS))
         return jsonify(plugins_json(services))
 

@@ -14,7 +14,7 @@ from generator.data_folders import MODELS_FOLDER, STATE_FOLDER
 from webapp.access.cors import AllowedOrigins
 from webapp.access.secret import Secret
 from webapp.access.tokens import NarrowToken
-from webapp.settings.browse_roots import parse_browse_roots
+from webapp.settings.browse_roots import parse_browse_roots, parse_folder_rights
 from webapp.settings.credential_flags import derive_credentials
 from webapp.settings.flag_checks import (
     UnknownFlag,
@@ -118,6 +118,7 @@ class Config:
     body_budget: int = 256 << 20  # bytes of request bodies in the web process
     allow_pickle_upload: bool = False
     browse_roots: tuple[tuple[str, Path, bool], ...] = ()  # name, path, writable
+    folder_rights: tuple[tuple[str, str], ...] = ()  # "root/name", "view" or "read"
     code_upload: bool = False
     trash_days: int = 30
     api_log: bool = False
@@ -132,6 +133,7 @@ class Config:
     embedding_dirs: tuple[Path, ...] = ()
     hypernetwork_dirs: tuple[Path, ...] = ()
     gfpgan_dirs: tuple[Path, ...] = ()
+    root_extensions: bool = False  # users have the data directory's plugins too
     controlnet_dirs: tuple[Path, ...] = ()
     styles_files: tuple[Path, ...] = ()
     enforced_options: tuple[str, ...] = ()  # that users may not change
@@ -356,6 +358,7 @@ def _read_pairs(values: Mapping[str, Any], home: Path) -> dict[str, Any]:
     try:
         return {
             "browse_roots": parse_browse_roots(values.get("browse_roots", ()), home),
+            "folder_rights": parse_folder_rights(values.get("folder_rights", ())),
             "gpu_shares": read_figures("--gpu-share", shares, *GPU_SHARES),
             "max_queued_jobs_of": read_counts("--max-queued-jobs-of", limits),
         }

@@ -347,11 +347,17 @@ FLAGS: tuple[Flag, ...] = (
         help="Users with passwords, roles and tokens of their own; see docs/accounts.md.",
     ),
     Flag(
+        "root-extensions",
+        field="root_extensions",
+        section=SAFETY,
+        help="Users with --accounts have the plugins in extensions/ too, not only those that Easel "
+        "ships.",
+    ),
+    Flag(
         "enforce-option",
         "texts",
         "enforced_options",
-        "An option that holds for all users as the admin has set it; others answer 403 to a change. "
-        "Repeatable.",
+        "An option that holds for all users as an admin has set it; a change is 403. Repeatable.",
         SAFETY,
     ),
     Flag(
@@ -748,6 +754,14 @@ FLAGS: tuple[Flag, ...] = (
         FILES,
     ),
     Flag(
+        "folder-rights",
+        "texts",
+        "folder_rights",
+        "FOLDER=view or FOLDER=read, such as public=view: what all but the owner may do there at "
+        "most; view: look, not download. Repeatable.",
+        FILES,
+    ),
+    Flag(
         "allow-code-upload",
         field="code_upload",
         section=FILES,
@@ -855,9 +869,7 @@ FLAGS: tuple[Flag, ...] = (
         ),
         "theme gradio-img2img-tool gradio-inpaint-tool always-hide-tabs server-path",
     ),
-    *_ignored_flags(
-        PAGE, "Belongs to the cluster edition.", "cluster-status root-extensions", "uid"
-    ),
+    *_ignored_flags(PAGE, "Belongs to the cluster edition.", "cluster-status", "uid"),
     *_ignored_flags(
         PATHS,
         "File names are always safe on every system.",

@@ -30,7 +30,7 @@ SERVICE_OPTIONS = frozenset(
     | {"sd_checkpoints_keep_in_cpu"}
 )
 """Options of processes and memory that all users share."""
-PRIVATE_OPTIONS = ("outdir_", "sd_vae", "sd_hypernetwork", "sd_lora", "temp_dir")
+PRIVATE_OPTIONS = ("outdir_", "sd_vae", "sd_hypernetwork", "sd_lora")
 """What names of options begin with that hold folders, or models that are a user's own."""
 PLUGINS_KEY = "easel_plugins"
 """Key of ``config.json`` under which plugins' settings stand; no option of AUTOMATIC1111's."""

@@ -1,9 +1,9 @@
-"""The configuration as one user has it: a tree of their own below ``users/`` is their data directory.
+"""The configuration as one user has it: the data directory is a tree of their own in ``users/``.
 
 Whatever asks a configuration where pictures, models, options or styles lie finds the user's.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ class UserConfig(Config):
     """``data_dir`` is the user's tree; ``service`` the configuration that all users share."""
 
     user: str = ""  # the tree's name
-    service: Config = Config(Path())
+    service: Config = field(default_factory=lambda: Config(Path()))
 
     @property
     def service_config(self) -> Config:
@@ -38,7 +38,7 @@ def user_config(config: Config, tree: str) -> UserConfig:
     """The configuration of the user whose tree has this name. Raises ``ValueError`` for no name."""
     if not tree or tree.startswith(".") or "/" in tree or "\0" in tree:
         raise ValueError(f"{tree!r} is no name of a user's tree.")
-    values = {field.name: getattr(config, field.name) for field in fields(Config)}
+    values = {each.name: getattr(config, each.name) for each in fields(Config)}
     changes = {
         "data_dir": users_folder(config) / tree,
         "models_dir": None,

@@ -6,6 +6,7 @@ import sqlite3
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import chain, repeat
 from pathlib import Path
@@ -67,6 +68,7 @@ class WorkerSettings:
     ``warm_up`` is drawn once when there is nothing to do. ``measure`` gives bytes of memory by
     name. ``catch_up`` looks at the models again where those of that version are not known here.
     ``find_workspace`` finds what a user's jobs are done with, by the name of the user's tree.
+    ``shared_plugins``: users' jobs pass others' plugins than those that Easel ships, too.
     ``read_ahead`` brings a checkpoint from the disk near while a job runs. ``joined``: no
     supervisor started it; ``reason_to_leave`` says why it no longer fits its service.
     """
@@ -77,6 +79,7 @@ class WorkerSettings:
     measure: Callable[[], Mapping[str, int]] = process_memory
     catch_up: Callable[[str], None] = lambda _: None
     find_workspace: Callable[[str], Workspace[WorkerEngine]] = refuse_users
+    shared_plugins: bool = False
     read_ahead: ReadAhead | None = None
     models_folder: str = ""
     joined: bool = False
@@ -320,7 +323,8 @@ class Worker:
             if lease.frame.kind == job_codec.GENERATE:
                 self.warm_up = None  # this job warms better
             catch_up(lease.frame.tags.get(job_codec.MODELS_TAG, ""))
-            return handler(lease)
+            with self.limit_plugins(lease):
+                return handler(lease)
         except (LeaseLost, Abandoned):
             raise
         except Exception as error:  # the worker's border: whatever happens is an answer
@@ -330,6 +334,13 @@ class Worker:
             return compose_failure(
                 error, extras_of(lease), EasStatus.FAILED, time.monotonic() - started
             )
+
+    def limit_plugins(self, lease: Lease) -> AbstractContextManager[None]:
+        """Within it a user's job passes the plugins alone that the user has."""
+        host, settings = self.plugins.host, self.settings
+        if host is None or settings.shared_plugins or job_codec.TREE_TAG not in lease.frame.tags:
+            return nullcontext()
+        return host.shipped_only()
 
     def find_handlers(self, tree: str | None) -> tuple[JobHandlers, Callable[[str], None]]:
         """The handlers of a user's jobs, or of others', and what looks at their models again."""

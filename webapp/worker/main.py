@@ -238,6 +238,7 @@ def work(
         measure=lambda: {**process_memory(), **device_memory(device)},
         catch_up=registry.catch_up,
         find_workspace=UserWorkspaces(config, registry, engine).find,
+        shared_plugins=config.root_extensions,
         read_ahead=lambda name, is_cancelled: read_ahead(
             registry.find_checkpoint(name), ram_headroom_of(memory_limits(config)), is_cancelled
         ),

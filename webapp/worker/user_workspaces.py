@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MAX_USERS = 64  # users whose indexes are kept
 
-Engine = TypeVar("Engine")
+Engine = TypeVar("Engine", covariant=True)
 View = TypeVar("View", covariant=True)
 
 

@@ -1,4 +1,4 @@
-"""A real web process with accounts, a worker beside it, and two users who have something to lose."""
+"""A real web process with accounts, a worker beside it, and users who have something to lose."""
 
 import base64
 from collections.abc import Iterator, Sequence
@@ -58,6 +58,8 @@ class NamingEngine:
         """Raises ``ModelNotFound`` as the real one."""
         checkpoint = self.registry.find_checkpoint(request.checkpoint)
         names = [str(checkpoint.path)]
+        if request.vae not in ("Automatic", "None"):
+            self.registry.find_vae(request.vae)
         for word in request.prompt.split():
             if word.startswith("<lora:"):
                 lora = word.split(":")[1]
@@ -143,12 +145,17 @@ def settle_in(world: World, who: str, folder: Path) -> dict[str, str]:
     inner = url[url.index(mark):]  # fmt: skip
     assert world.upload(who, "outputs", f"{mark}.txt", b"mine").status == 201
     assert world.upload(who, "outputs", f"{mark}-gone.txt", b"gone").status == 201
-    gone = world.ask(who, "POST", "/api/files/delete", {"paths": [f"/data/outputs/{mark}-gone.txt"]})
+    gone = world.ask(
+        who, "POST", "/api/files/delete", {"paths": [f"/data/outputs/{mark}-gone.txt"]}
+    )
     share = world.ask(who, "POST", "/api/files/shares", {"path": f"/data/outputs/{mark}.txt"})
     unfinished = world.upload(who, "outputs", f"{mark}-half.txt", b"ha", 4)
     style = {"name": mark, "prompt": mark}
     assert world.ask(who, "PUT", "/api/styles", style).status == 200
-    assert world.ask(who, "POST", "/sdapi/v1/options", {"samples_filename_pattern": mark}).status == 200
+    assert (
+        world.ask(who, "POST", "/sdapi/v1/options", {"samples_filename_pattern": mark}).status
+        == 200
+    )
     ended = world.service.post(mark, world.tokens[who], body={"force_task_id": f"{mark}-ended"})
     assert ended.status == 202, ended.body
     job = ended.json["id"]
@@ -200,9 +207,13 @@ def isolated_world(folder: Path, *flags: str) -> Iterator[World]:
             accounts.close()
 
 
-def held_job(world: World, who: str, task: str) -> str:
-    """A job of a user's that stays in its middle until it is let out or stopped."""
+@contextmanager
+def held_job(world: World, who: str, task: str) -> Iterator[str]:
+    """A job of a user's that stays in its middle meanwhile."""
     body = {"force_task_id": task}
     job: str = world.service.post("held", world.tokens[who], body=body).json["id"]
-    wait_until(lambda: world.get(who, f"{JOBS}/{job}")["state"] == "running")
-    return job
+    try:
+        wait_until(lambda: world.get(who, f"{JOBS}/{job}")["state"] == "running")
+        yield job
+    finally:
+        world.service.gate.places.release()

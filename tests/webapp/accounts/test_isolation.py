@@ -90,8 +90,6 @@ PICTURES: list[Attempt] = [
     ("POST", "/internal/answer", {"id_task": "{task}"}),
 ]
 MODELS: list[Attempt] = [
-    ("GET", "/api/models/preview?kind=lora&name={mark}", None),
-    ("PUT", "/api/models/cards", {"kind": "lora", "name": "{mark}", "notes": "mine"}),
     ("GET", "/sd_extra_networks/thumb?filename={tree}/models/Lora/{mark}.png", None),
     ("GET", "/sd_extra_networks/cover-images?page=lora&item={mark}", None),
     ("GET", "/v1/models/{mark}.safetensors", None),
@@ -125,6 +123,8 @@ NAMING: list[Attempt] = [
     ("POST", "/v1/images/generations", {"prompt": "x", "model": "{mark}.safetensors"}),
     ("POST", "/sdapi/v1/train/embedding", {"embedding_name": "{mark}", "data_root": "outputs"}),
     ("DELETE", "/api/styles?name={mark}", None),
+    ("GET", "/api/models/preview?kind=lora&name={mark}", None),
+    ("PUT", "/api/models/cards", {"kind": "lora", "name": "{mark}", "notes": "mine"}),
 ]  # fmt: skip
 """Requests that name what is not the caller's: refused in the words for what is not there."""
 
@@ -138,8 +138,8 @@ def try_it(world: World, who: str, attempt: Attempt, names: dict[str, str]) -> R
         head["Destination"] = f"{world.service.process.url}/dav/data/mine.txt"
     if method == "PATCH" and "/uploads" in path:
         head |= {"Upload-Offset": "2", "Content-Type": "application/offset+octet-stream"}
-    return world.ask(who, method, fill(path, {k: quote(v, "/=:") for k, v in names.items()}), filled,
-                     **head)  # fmt: skip
+    quoted = {key: quote(value, "/=:") for key, value in names.items()}
+    return world.ask(who, method, fill(path, quoted), filled, **head)
 
 
 def fill(text: str, names: dict[str, str]) -> str:
@@ -185,7 +185,8 @@ def test_what_is_anothers_is_as_absent_as_what_is_not_there(
         assert words(there, names) == words(absent, unlike(names)), attempt
     # Nothing of it has harmed the other, for whom everything is there.
     assert world.get(other, f"{JOBS}/{names['job']}")["state"] == "succeeded"
-    for path in (f"/file={names['url']}", f"/api/files/content?path=/data/outputs/{names['mark']}.txt",
+    text = f"/api/files/content?path=/data/outputs/{names['mark']}.txt"
+    for path in (f"/file={names['url']}", text,
                  f"/api/files/uploads/{names['upload']}"):  # fmt: skip
         assert world.ask(other, "GET", path).status == 200, path
     shares = world.get(other, "/api/files/shares")["shares"]
@@ -247,7 +248,14 @@ def test_nobody_sees_stops_or_follows_anothers_running_and_waiting_job(
     world: World, who: str, other: str
 ) -> None:
     task = f"{other}secret-held"
-    job = held_job(world, other, task)
+    with held_job(world, other, task) as job:
+        look_at_anothers_jobs(world, who, other, job)
+    assert world.service.settle(job)["state"] == "succeeded"
+
+
+def look_at_anothers_jobs(world: World, who: str, other: str, job: str) -> None:
+    """Try to see, stop and follow the other's job, which runs, and another one, which waits."""
+    task = f"{other}secret-held"
     waiting = world.service.post("x", world.tokens[other], body={"force_task_id": "waits"})
     for attempt in (
         ("GET", f"{JOBS}/{job}", None), ("DELETE", f"{JOBS}/{job}", None),
@@ -268,15 +276,12 @@ def test_nobody_sees_stops_or_follows_anothers_running_and_waiting_job(
     assert world.get(other, f"{JOBS}/{job}")["state"] == "running"
     assert world.get(other, "/sdapi/v1/progress")["state"]["interrupted"] is False
     # A key that another has used, and a label that says who one is, make nobody another.
-    mine = world.service.post(
-        "x", world.tokens[who], body={"alwayson_scripts": {"uid": other}},
-        headers={"Idempotency_Key": "same"},
-    )  # fmt: skip
-    theirs = world.service.post("x", world.tokens[other], headers={"Idempotency_Key": "same"})
+    key = {"Idempotency_Key": f"key-of-{who}"}
+    uid = {"alwayson_scripts": {"uid": other}}
+    mine = world.service.post("x", world.tokens[who], body=uid, headers=key)
+    theirs = world.service.post("x", world.tokens[other], headers=key)
     assert mine.json["id"] != theirs.json["id"]
     assert world.ask(other, "GET", f"{JOBS}/{mine.json['id']}").status == 404
-    world.service.gate.places.release()
-    assert world.service.settle(job)["state"] == "succeeded"
 
 
 def test_settings_and_locks_of_one_are_not_the_others(world: World) -> None:
@@ -318,7 +323,9 @@ def raw(method: str, port: int, path: str, data: bytes, head: dict[str, str]) ->
 
 def test_what_is_of_all_is_read_by_users_and_changed_by_admins(world: World) -> None:
     for who in ("ann", "vic"):
-        roots = {root["name"]: root["writable"] for root in world.get(who, "/api/files/roots")["roots"]}
+        roots = {
+            root["name"]: root["writable"] for root in world.get(who, "/api/files/roots")["roots"]
+        }
         assert roots == {"data": True, "public": False}
         listed = world.get(who, "/api/files?path=/public/Stable-diffusion")
         assert [entry["name"] for entry in listed["entries"]] == ["sd.safetensors"]
@@ -357,16 +364,15 @@ def test_links_of_a_user_go_on_as_long_as_the_user(world: World) -> None:
 
 def test_a_disabled_user_loses_logins_and_waiting_jobs_at_once(world: World) -> None:
     add_member(world, "eve")
-    running = held_job(world, "bob", "keeps-the-worker")
-    job = world.service.post("x", world.tokens["eve"]).json["id"]
-    assert world.get("eve", f"{JOBS}/{job}")["state"] == "queued"
-    changed = world.ask("root", "PATCH", "/api/v1/users/eve", {"disabled": True})
-    assert changed.status == 200
-    assert world.ask("eve", "GET", "/sdapi/v1/loras").status == 401
-    ended = world.service.settle(job)
-    assert (ended["status"], ended["state"]) == (409, "failed")
-    assert "disabled" in ended["error"]
-    world.service.gate.places.release()
+    with held_job(world, "bob", "keeps-the-worker") as running:
+        job = world.service.post("x", world.tokens["eve"]).json["id"]
+        assert world.get("eve", f"{JOBS}/{job}")["state"] == "queued"
+        changed = world.ask("root", "PATCH", "/api/v1/users/eve", {"disabled": True})
+        assert changed.status == 200
+        assert world.ask("eve", "GET", "/sdapi/v1/loras").status == 401
+        ended = world.service.settle(job)
+        assert (ended["status"], ended["state"]) == (409, "failed")
+        assert "disabled" in ended["error"]
     assert world.service.settle(running)["state"] == "succeeded"
     # The account that is removed leaves its tree, and its name to nobody.
     assert world.ask("root", "DELETE", "/api/v1/users/eve").status == 200

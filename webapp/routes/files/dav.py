@@ -13,7 +13,7 @@ from werkzeug.exceptions import ClientDisconnected
 from werkzeug.wsgi import get_input_stream
 from wsgidav.dav_error import DAVError, get_http_status_string
 
-from filebrowser.access.file_access import Right, check_rights, resolve_path
+from filebrowser.access.file_access import Right, check_place, resolve_path
 from filebrowser.access.gate import open_place
 from filebrowser.dav.entries import DavContext
 from filebrowser.dav.errors import translate_errors
@@ -136,7 +136,7 @@ def file_response(services: Services, path: str) -> Response | None:
             return None
         try:
             with translate_errors():
-                check_rights(access, {Right.VIEW} | READS[request.method])
+                check_place(access, place, {Right.VIEW} | READS[request.method])
         except DAVError as error:
             return error_response(error)
         cleanup.pop_all()

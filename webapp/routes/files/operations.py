@@ -18,8 +18,8 @@ from filebrowser.operations.move import Conflict, FileStep, check_targets_free, 
 from filebrowser.uploads.rules import ContentRules
 from filebrowser.watch.file_events import FileEvent, FileEventKind
 from webapp.access.scopes import AccessScope, requires
-from webapp.files.model_sidecars import Sidecars
 from webapp.errors import BadValue
+from webapp.files.model_sidecars import Sidecars
 from webapp.http.openapi import EMPTY_SCHEMA, RouteNote, with_note
 from webapp.requests.fields import read_body
 from webapp.routes.context import read_json_body
@@ -165,7 +165,7 @@ def add_extraction(verbs: Blueprint, services: Services) -> None:
     def extract() -> Response:
         """Rights: create; modify too, to overwrite. Into a folder of the zip's name."""
         body = read_body(ExtractBody, read_json_body())
-        source = resolve_path(caller_access(services), body.path, Right.CREATE)
+        source = resolve_path(caller_access(services), body.path, Right.CREATE, Right.DOWNLOAD)
         name = source.names[-1] if source.names else ""
         if suffix(name) != ".zip":
             raise BadValue(f"/{source.text} is no .zip; only those are taken apart.")
