@@ -49,6 +49,7 @@ class UserTrees:
     def __init__(self, config: "Config", registry: Registry, options: OptionStore) -> None:
         self.service = UserTree("", config, registry, options)
         self._open: OrderedDict[str, UserTree] = OrderedDict()
+        self._turns: dict[str, threading.Lock] = {}  # of trees that are being opened
         self._lock = threading.Lock()
         self._changed, self._ended = threading.Event(), False
         self._follower: threading.Thread | None = None
@@ -77,9 +78,19 @@ class UserTrees:
     def find(self, name: str) -> UserTree:
         """An open tree of that name, its folders made where they are missing."""
         with self._lock:
-            tree = self._open.get(name) or self._open_tree(name)
-            self._open[name] = tree
-            self._open.move_to_end(name)
+            if tree := self._open.get(name):
+                self._open.move_to_end(name)
+                return tree
+            turn = self._turns.setdefault(name, threading.Lock())
+        with turn:  # of this tree alone: looking at its models takes a while
+            with self._lock:
+                known = self._open.get(name)
+            return known or self._add(self._open_tree(name))
+
+    def _add(self, tree: UserTree) -> UserTree:
+        with self._lock:
+            self._open[tree.name] = tree
+            self._turns.pop(tree.name, None)
             oldest = self._open.popitem(last=False)[1] if len(self._open) > MAX_OPEN_TREES else None
         if oldest is not None:
             oldest.close()

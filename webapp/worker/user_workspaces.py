@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
+from generator.atomic_file import make_folders
 from generator.errors import GeneratorError
 from generator.models.registry import Registry
 from webapp.plugins.model_registry import user_registry_of
@@ -65,6 +66,7 @@ class UserWorkspaces(Generic[Engine]):
             config = user_config(self._config, tree)
         except ValueError as error:
             raise UnknownUser(str(error)) from error
+        make_folders(config.data_dir)
         registry = user_registry_of(config, self._shared)
         engine = self._engine.for_user(registry, styles_files(config))
         return Workspace(engine, config.data_dir, registry.catch_up)
