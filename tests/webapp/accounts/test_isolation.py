@@ -19,6 +19,7 @@ from tests.webapp.accounts.isolation_world import (
 )
 from tests.webapp.conftest import write_model
 from tests.webapp.routes.job_service import JOBS, Reply
+from webapp.accounts_command import run_users
 
 PAIRS = [("ann", "bob"), ("bob", "ann")]
 CODE_DATA = "/code/stable-diffusion-webui/data"
@@ -383,6 +384,16 @@ def test_a_disabled_user_loses_logins_and_waiting_jobs_at_once(world: World) -> 
     assert world.ask("root", "DELETE", "/api/v1/users/eve").status == 200
     again = world.ask("root", "POST", "/api/v1/users", {"name": "eve", "role": "member"})
     assert again.status == 409
+
+
+def test_the_command_line_ends_a_users_jobs_too(world: World) -> None:
+    add_member(world, "fay")
+    with held_job(world, "bob", "keeps-the-worker-again"):
+        job = world.service.post("x", world.tokens["fay"]).json["id"]
+        assert run_users(["disable", "fay", "--data-dir", str(world.service.process.data_dir)]) == 0
+        ended = world.service.settle(job)
+    assert (ended["status"], ended["state"]) == (409, "failed")
+    assert world.ask("fay", "GET", "/sdapi/v1/loras").status == 401
 
 
 def test_a_users_loras_are_loaded_as_soon_as_they_are_whole(world: World, tmp_path: Path) -> None:
