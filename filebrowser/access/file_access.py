@@ -45,18 +45,28 @@ def check_rights(access: FileAccess, needed: Collection[Right]) -> None:
         raise NotAllowed(f"{access.who!r} may not do this; it takes the right to {missing}.")
 
 
+def is_view_only(access: FileAccess, place: Place) -> bool:
+    """Whether what is at ``place``, or something below it, is there to be looked at alone."""
+    names = (place.root.name, *place.names)
+    return is_within(names, access.view_only) or is_ancestor(names, access.view_only)
+
+
 def may_download(access: FileAccess, place: Place) -> bool:
     """Whether the bytes at ``place``, and below it, are the caller's to have."""
-    names = (place.root.name, *place.names)
-    kept = is_within(names, access.view_only) or is_ancestor(names, access.view_only)
-    return Right.DOWNLOAD in access.rights and not kept
+    return Right.DOWNLOAD in access.rights and not is_view_only(access, place)
+
+
+def check_copyable(access: FileAccess, place: Place) -> None:
+    """Raises :class:`NotAllowed` for what is there to be looked at alone, wherever it would go."""
+    if is_view_only(access, place):
+        raise NotAllowed(f"{place.text!r} is here to be looked at: it takes the right to download.")
 
 
 def check_place(access: FileAccess, place: Place, needed: Collection[Right]) -> None:
     """Raises :class:`NotAllowed` where a right is missing, here or everywhere."""
     check_rights(access, needed)
-    if {Right.DOWNLOAD, Right.SHARE} & set(needed) and not may_download(access, place):
-        raise NotAllowed(f"{place.text!r} is here to be looked at: it takes the right to download.")
+    if {Right.DOWNLOAD, Right.SHARE} & set(needed):
+        check_copyable(access, place)
 
 
 def resolve_path(access: FileAccess, path: str, *needed: Right) -> Place:

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 from wsgidav.dav_error import DAVError
 from wsgidav.dav_provider import DAVNonCollection
 
-from filebrowser.access.file_access import Right, check_place, check_rights
+from filebrowser.access.file_access import Right, check_copyable, check_place, check_rights
 from filebrowser.access.gate import Place, open_place, stat_place
 from filebrowser.dav.entries import DavEntry
 from filebrowser.dav.errors import translate_errors
@@ -137,11 +137,11 @@ class DavFile(DavEntry, DAVNonCollection):
         return earlier if self.context.modified is None else self.context.modified
 
     def copy_move_single(self, dest_path: str, *, is_move: bool) -> None:
-        """Copy the bytes and the time. Rights: view, create; download of what is copied."""
+        """Copy the bytes and the time. Rights: view, create."""
         with translate_errors():
             target = self._target(dest_path, Right.VIEW, Right.CREATE)
             if not is_move:
-                check_place(self.access, self.place, [Right.DOWNLOAD])
+                check_copyable(self.access, self.place)
             copy_file(self.context.uploads, self.access, self.place, target, replace=exists(target))
 
     def _check_kind(self, target: Place) -> None:

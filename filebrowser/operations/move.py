@@ -11,7 +11,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from filebrowser.access.file_access import FileAccess, Right, check_rights, resolve_path
+from filebrowser.access.file_access import (
+    FileAccess,
+    Right,
+    check_copyable,
+    check_rights,
+    resolve_path,
+)
 from filebrowser.access.gate import (
     Place,
     Root,
@@ -119,8 +125,7 @@ def plan_steps(
     Raises what makes any of them impossible, before anything is touched: the gate's errors,
     :class:`NotHere`, :class:`NotAllowed`, and :class:`BadPath` for a folder into itself.
     """
-    reading = (Right.VIEW,) if moves else (Right.VIEW, Right.DOWNLOAD)
-    sources = [resolve_path(access, path, *reading) for path in paths]
+    sources = [resolve_path(access, path, Right.VIEW) for path in paths]
     folder, name = _own_name(access, to, sources) or _destination(
         access, to, len(sources) == 1, exactly
     )
@@ -157,6 +162,8 @@ def _destination(access: FileAccess, to: str, alone: bool, exactly: bool) -> tup
 
 def check_step(access: FileAccess, step: FileStep, moves: bool) -> None:
     """Raise what forbids a step."""
+    if not moves:
+        check_copyable(access, step.source)
     if not step.source.names or (moves and not step.source.writable):
         raise NotAllowed(f"{step.source.text!r} cannot be moved away{why_fixed(step.source)}.")
     if read_entry(step.source).kind in (FileKind.LINK, FileKind.SPECIAL) and not moves:

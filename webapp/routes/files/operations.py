@@ -4,7 +4,12 @@ from functools import partial
 
 from flask import Blueprint, Response, jsonify, request
 
-from filebrowser.access.file_access import Right, check_rights, resolve_path
+from filebrowser.access.file_access import (
+    Right,
+    check_copyable,
+    check_rights,
+    resolve_path,
+)
 from filebrowser.access.gate import Place, open_place
 from filebrowser.archive import safe_name
 from filebrowser.errors import Taken
@@ -165,7 +170,8 @@ def add_extraction(verbs: Blueprint, services: Services) -> None:
     def extract() -> Response:
         """Rights: create; modify too, to overwrite. Into a folder of the zip's name."""
         body = read_body(ExtractBody, read_json_body())
-        source = resolve_path(caller_access(services), body.path, Right.CREATE, Right.DOWNLOAD)
+        source = resolve_path(caller_access(services), body.path, Right.CREATE)
+        check_copyable(caller_access(services), source)
         name = source.names[-1] if source.names else ""
         if suffix(name) != ".zip":
             raise BadValue(f"/{source.text} is no .zip; only those are taken apart.")
