@@ -145,7 +145,7 @@ class FileIndex:
     def schedule(self, places: Iterable[Place]) -> None:
         """Something came, changed or went at these places: it is compared again, and all below."""
         for place in places:
-            root, names = self._indexed_place(place)
+            root, names = index_rows.find_root(place, self._roots)
             self._schedule_name(root, names)
             self._schedule_folder(root, names, deep=True)
 
@@ -155,16 +155,6 @@ class FileIndex:
             for place in self._roots:
                 if path.is_relative_to(place):
                     self._schedule_name(place, path.relative_to(place).parts)
-
-    def _indexed_place(self, place: Place) -> FolderKey:
-        """Where a place lies in the index: its tree may lie in one that is indexed."""
-        if str(place.root.path) in self._roots:
-            return str(place.root.path), place.names
-        path = Path(place.root.path, *place.names)
-        for root in self._roots:
-            if path.is_relative_to(root):
-                return root, path.relative_to(root).parts
-        return "", ()
 
     def wait_until_idle(self, seconds: float) -> bool:
         """Whether everything that is to be done was done within so many seconds."""

@@ -9,7 +9,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from generator.models.contents_cache import ContentsCache
 from generator.models.drawable import CheckpointVerdict, judge_checkpoint
 from generator.models.embedding_facts import text_width
 from generator.models.families.family import Family
-from generator.models.hashed_index import fill_hashes
+from generator.models.hashed_index import fill_hashes, next_unhashed
 from generator.models.hashes import HashCache, compute_folder_hashes, compute_hashes
 from generator.models.index import Identity, ModelFile, ModelIndex, natural_key, without_hash
 from generator.models.kinds import FOLDERS_BY_KIND, Folders, ModelKind
@@ -357,7 +357,7 @@ class _HashThread(threading.Thread):
         done: dict[Identity, ModelFile] = {}
         published = time.monotonic()
         while self.registry.hash_cache and not self._stopped.is_set():
-            file = _next_unhashed(self.registry.index, tried, self.registry.hashed_below)
+            file = next_unhashed(self.registry.index, tried, self.registry.hashed_below)
             late = time.monotonic() - published > PUBLISH_SECONDS
             if done and (file is None or late or file.size > LARGE_FILE_BYTES):
                 self.registry._publish(done)
@@ -387,20 +387,3 @@ def _log_rejected(fresh: ModelIndex, before: ModelIndex | None) -> None:
         log.warning("not listed: %s", reason)
     if len(news) > MAX_LOGGED:
         log.warning("not listed: %d files more", len(news) - MAX_LOGGED)
-
-
-def _next_unhashed(
-    index: ModelIndex, tried: Container[Identity], below: Path | None = None
-) -> ModelFile | None:
-    """Checkpoints come first, and of a kind the newest: it is the one that somebody waits for."""
-    for kind in FOLDERS_BY_KIND:
-        waiting = [
-            f
-            for f in index.files_of(kind)
-            if not f.sha256
-            and f.identity not in tried
-            and (below is None or f.path.is_relative_to(below))
-        ]
-        if waiting:
-            return max(waiting, key=lambda file: file.mtime_ns)
-    return None
