@@ -9,6 +9,8 @@ import sys
 from collections.abc import Callable, Sequence
 
 USAGE = """easel [serve] [flags]          start Easel (docs/flags.md, or easel serve --help)
+easel up FILE [...]            start the service of a vendor's service file (easel up --help)
+easel status|down|logs [NAME]  tell how such services are, end one, print its log
 easel generate "prompt" [...]  draw without a server (easel generate --help)
 easel worker --data-dir DIR    one more worker for a running service (docs/workers.md)
 easel models merge A B [C]     merge checkpoints; convert, report (easel models --help)
@@ -89,6 +91,34 @@ def mcp(words: Sequence[str]) -> int:
     return run_mcp(words)
 
 
+def up(words: Sequence[str]) -> int:
+    """Start the service of a service file."""
+    from webapp.service_files.commands import up as run_up
+
+    return run_up(words)
+
+
+def status(words: Sequence[str]) -> int:
+    """Tell how services of service files are."""
+    from webapp.service_files.commands import status as run_status
+
+    return run_status(words)
+
+
+def down(words: Sequence[str]) -> int:
+    """End services of service files."""
+    from webapp.service_files.commands import down as run_down
+
+    return run_down(words)
+
+
+def logs(words: Sequence[str]) -> int:
+    """Print the log of a service of a service file."""
+    from webapp.service_files.commands import logs as run_logs
+
+    return run_logs(words)
+
+
 def version(words: Sequence[str]) -> int:
     """Print the version."""
     from webapp.version import VERSION
@@ -101,6 +131,10 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "serve": serve,
     "web": web,
     "worker": worker,
+    "up": up,
+    "status": status,
+    "down": down,
+    "logs": logs,
     "generate": generate,
     "models": models,
     "users": users,
@@ -110,7 +144,9 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "version": version,
 }
 
-DATA_DIR_COMMANDS = frozenset({"serve", "web", "worker", "generate", "models", "users", "tokens"})
+DATA_DIR_COMMANDS = frozenset(
+    {"serve", "web", "worker", "up", "generate", "models", "users", "tokens"}
+)
 """Commands that work in the data directory and keep what is their own from others."""
 
 

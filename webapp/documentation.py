@@ -1,6 +1,7 @@
 """The pages of docs/ that are made from tables: ``python -m webapp.documentation`` writes them."""
 
 import json
+import re
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -9,6 +10,8 @@ from generator.models.families.architecture import PARTS
 from generator.models.families.detection_table import RULES, Rule
 from generator.models.file_contents import FileContents
 from generator.models.quantisation import WeightFormat
+from webapp.service_files.key_table import KEYS, ServiceKey
+from webapp.settings.editions import EDITIONS, FLAGS_BY_NAME
 from webapp.settings.flags import FLAGS, Flag
 from webapp.settings.options_table import OPTIONS, Option
 
@@ -24,6 +27,32 @@ names the nearest known one. This page is made from `webapp/settings/flags.py` b
 FLAGS_CLOSING = """## Accepted and ignored
 
 So that command lines for AUTOMATIC1111 or the vendor's service start unchanged; logged once.
+"""
+EDITIONS_OPENING = """# Editions
+
+`./webui.sh --edition NAME` stands for the flags below. A flag that you give wins over its preset,
+also in `COMMANDLINE_ARGS` or `EASEL_*`; `EASEL_NOWEBUI=0` leaves a switch off. An edition that the
+vendor's [service file](service-files.md) names is started by `./webui.sh up`. This page is made
+from `webapp/settings/editions.py` by `make docs`.
+
+| edition | flags | the vendor's image, type | what it is |
+|---|---|---|---|
+"""
+KEYS_OPENING = """# Keys of service files
+
+What `easel up` makes of each key ([service files](service-files.md)). `[]` is any element of a
+list, `*` any names; dots may be objects within objects. `null` is not given. Any other key is an
+error that names the nearest one. This page is made from `webapp/service_files/key_table.py` by
+`make docs`.
+
+| key | takes | here |
+|---|---|---|
+"""
+KEYS_CLOSING = """
+## Without effect
+
+Accepted, and listed with its value by `easel up`:
+
 """
 OPTIONS_OPENING = """# Options
 
@@ -73,6 +102,48 @@ def flags_page() -> str:
         usages = ", ".join(f"`{flag_usage(flag)}`" for flag in ignored if flag.help == why)
         lines.append(f"* {why} {usages}")
     return "\n".join(lines) + "\n"
+
+
+def editions_page() -> str:
+    """docs/editions.md: each edition with the flags that it stands for."""
+    rows = []
+    for edition in EDITIONS:
+        flags = [" ".join(filter(None, (f"--{name}", text))) for name, text in edition.presets]
+        missing = [f"`--{name}`" for name, _ in edition.presets if name not in FLAGS_BY_NAME]
+        note = f" Not in this version: {', '.join(missing)}." if missing else ""
+        vendor = [f"`x.x-{edition.image}`" if edition.image else "", edition.service_type]
+        cells = (
+            f"`{edition.name}`",
+            f"`{' '.join(flags)}`" if flags else "none",
+            ", ".join(filter(None, vendor)) or "(managed)",
+            edition.help + note,
+        )
+        rows.append(f"| {' | '.join(cells)} |")
+    return EDITIONS_OPENING + "\n".join(rows) + "\n"
+
+
+def service_keys_page() -> str:
+    """docs/service-keys.md: every key of service files, those that act first."""
+    rows = [
+        f"| {_spellings(key)} | {key.takes} | {_as_code(key.meaning)} |"
+        for key in KEYS
+        if key.is_used
+    ]
+    unused = [key for key in KEYS if not key.is_used]
+    groups = [
+        f"* {_as_code(why)} {', '.join(_spellings(key) for key in unused if key.meaning == why)}"
+        for why in dict.fromkeys(key.meaning for key in unused)
+    ]
+    return KEYS_OPENING + "\n".join(rows) + "\n" + KEYS_CLOSING + "\n".join(groups) + "\n"
+
+
+def _spellings(key: ServiceKey) -> str:
+    return ", ".join(f"`{name}`" for name in (key.name, *key.spellings))
+
+
+def _as_code(text: str) -> str:
+    """A sentence with its flags marked."""
+    return re.sub(r"--[a-z-]+( (api|cluster))?", lambda flag: f"`{flag[0]}`", text)
 
 
 def flag_usage(flag: Flag) -> str:
@@ -153,6 +224,8 @@ def _marks(rule: Rule) -> str:
 
 PAGES: Mapping[str, Callable[[], str]] = {
     "flags.md": flags_page,
+    "editions.md": editions_page,
+    "service-keys.md": service_keys_page,
     "options.md": options_page,
     "model-kinds.md": kinds_page,
 }

@@ -25,6 +25,9 @@ PROGRESS_FD_VARIABLE = "EASEL_PROGRESS_FD"
 COLD_START_VARIABLE = "EASEL_COLD_START"
 """Environment variable of a worker that shall load no checkpoint before somebody asks for it."""
 
+LOG_FILE_VARIABLE = "EASEL_LOG_FILE"
+"""Environment variable: the file to which a supervisor in the background writes; kept short."""
+
 SET_PARENT_DEATH_SIGNAL = 1  # prctl(2)
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 PROCESS_NAMESPACE = Path("/proc/self/ns/pid")

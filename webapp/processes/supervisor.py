@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -23,8 +24,10 @@ from webapp.access.secret import Secret
 from webapp.logs import start_log
 from webapp.process_tree import (
     LISTEN_FD_VARIABLE,
+    LOG_FILE_VARIABLE,
     SUPERVISOR_VARIABLE,
 )
+from webapp.processes.log_limit import LogLimit
 from webapp.processes.managed_process import ManagedProcess, ProcessExit
 from webapp.processes.ports import PortTaken, ReadinessProbe, open_listener
 from webapp.processes.worker_pool import WorkerPool, create_pool
@@ -255,6 +258,8 @@ def run(config: "Config", flags: Sequence[str], program: Sequence[str] = PROGRAM
     whom they are for another way); ``program`` is what runs them.
     """
     log = start_log(config.log_json)
+    if log_file := os.environ.pop(LOG_FILE_VARIABLE, ""):
+        LogLimit(Path(log_file)).start()
     flags, secrets, worker_secrets = take_secrets(flags)
     try:
         check_certificate(config)

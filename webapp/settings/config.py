@@ -16,6 +16,7 @@ from webapp.access.secret import Secret
 from webapp.access.tokens import NarrowToken
 from webapp.settings.browse_roots import parse_browse_roots, parse_folder_rights
 from webapp.settings.credential_flags import derive_credentials
+from webapp.settings.editions import OFF, BadEdition, add_presets, missing_presets
 from webapp.settings.flag_checks import (
     UnknownFlag,
     check_device,
@@ -64,6 +65,7 @@ class Config:
     port: int | None = None  # None: the first free one
     root_path: str = ""  # "" or "/below"
     listen: bool = False
+    edition: str = "standard"  # a name of editions.EDITIONS
     web_ui: bool = True
     api: bool = True
     lenient: bool = True
@@ -206,8 +208,13 @@ def parse(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> Confi
     Raises :class:`UnknownFlag` with a sentence for the person who typed.
     """
     words = [*shlex.split(environ.get("COMMANDLINE_ARGS", "")), *argv]
-    flags_given = {**_from_environment(environ), **_from_words(words)}
-    ignored = tuple(
+    try:
+        flags_given = {**_from_environment(environ), **_from_words(words)}
+        ignored = missing_presets(flags_given)
+        flags_given = add_presets(flags_given, environ)
+    except BadEdition as error:
+        raise UnknownFlag(str(error)) from None
+    ignored += tuple(
         sorted(f"--{f.name}" for f in FLAGS if not f.is_supported and f.name in flags_given)
     )
     values: dict[str, Any] = {}
@@ -283,7 +290,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
         if text is None or text == "":
             continue
         if flag.kind == "switch":
-            if text.lower() not in ("0", "false", "no", "off"):
+            if text.lower() not in OFF:
                 values[flag.name] = True
         else:
             values[flag.name] = text.split(os.pathsep) if flag.kind in ("paths", "texts") else text

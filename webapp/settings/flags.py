@@ -71,6 +71,22 @@ FLAGS: tuple[Flag, ...] = (
     ),
     Flag("server-name", "text", "host", "Listen on this address.", SERVER),
     Flag(
+        "edition",
+        "text",
+        "edition",
+        "Presets of flags as the vendor's editions are (docs/editions.md): standard, api, cluster "
+        "or serverless. A flag that is given wins over its preset.",
+        SERVER,
+        choices=("standard", "api", "cluster", "serverless"),
+    ),
+    Flag(
+        "cluster-status",
+        field="edition",
+        value="cluster",
+        section=SERVER,
+        help="The vendor's name for --edition cluster.",
+    ),
+    Flag(
         "port",
         "integer",
         "port",
@@ -195,6 +211,12 @@ FLAGS: tuple[Flag, ...] = (
         value=False,
         section=SERVER,
         help="Serve the API without the page.",
+    ),
+    Flag(
+        "webui",
+        field="web_ui",
+        section=SERVER,
+        help="Serve the page. On by default, but not in --edition api.",
     ),
     Flag(
         "api",
@@ -869,7 +891,7 @@ FLAGS: tuple[Flag, ...] = (
         ),
         "theme gradio-img2img-tool gradio-inpaint-tool always-hide-tabs server-path",
     ),
-    *_ignored_flags(PAGE, "Belongs to the cluster edition.", "cluster-status", "uid"),
+    *_ignored_flags(PAGE, "A user's name is who logs in (--accounts).", "", "uid"),
     *_ignored_flags(
         PATHS,
         "File names are always safe on every system.",

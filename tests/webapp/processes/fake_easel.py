@@ -95,7 +95,7 @@ def configuration(data_dir: Path, port: int | None) -> Config:
         port=port,
         device="cpu",
         install_default=False,
-        worker_hang_seconds=int(os.environ.get(HANG, 600)),
+        worker_hang_seconds=600,  # of a start, which takes long on a busy machine
         workers_min=0 if IDLE in os.environ else None,
         idle_seconds=int(os.environ.get(IDLE, 300)),
     )

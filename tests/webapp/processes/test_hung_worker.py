@@ -115,8 +115,8 @@ def test_every_turn_and_step_of_a_worker_is_told(tmp_path: Path) -> None:
 
 @pytest.fixture
 def hasty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningService]:
-    """A service whose workers may be still for a second."""
-    monkeypatch.setenv(HANG, "1")
+    """A service whose workers may be still for three seconds, once they have started."""
+    monkeypatch.setenv(HANG, "3")
     service = RunningService(tmp_path / "data")
     yield service
     service.end()

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from webapp.queues.contracts.frame import Frame
+from webapp.queues.worker_id import WorkerId
 from webapp.settings.config import parse
 from webapp.settings.data_dir import CannotUse, check_certificate, open_store, prepare_data_dir
 
@@ -69,3 +71,17 @@ def test_the_queue_gives_a_job_out_as_often_as_the_flag_says(
 
 def test_without_tls_nothing_is_checked(tmp_path: Path) -> None:
     check_certificate(parse(["--data-dir", str(tmp_path)], {}))
+
+
+def test_a_flag_says_how_many_workers_may_be_lost_over_a_job(tmp_path: Path) -> None:
+    config = parse(["--data-dir", str(tmp_path), "--max-delivery", "1"], {})
+    prepare_data_dir(config)
+    store = open_store(config)
+    store.put(Frame("a", "generate", b"{}"))
+    worker = WorkerId("cpu")
+    assert store.take(worker, [], 0) is not None
+    store.release_worker(worker)
+    answer = store.wait("a", 0)
+    store.close()
+    assert answer is not None
+    assert answer.status == 500
