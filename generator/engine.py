@@ -6,6 +6,7 @@ comes out. The engine reads no files but models' and knows neither HTTP nor a qu
 
 import time
 from collections.abc import Callable, Sequence
+from copy import copy
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -144,6 +145,18 @@ class Engine:
         self._styles_files = tuple(styles_files)
         self._listener = listener or NullListener()
         self._max_megapixel_steps = most_megapixel_steps
+
+    def for_user(self, registry: Registry, styles_files: Sequence[Path]) -> "Engine":
+        """The same engine with one user's models and styles: weights in memory are shared.
+
+        What is in memory is found by its file, so nobody draws with what their registry lacks.
+        """
+        engine = copy(self)
+        engine._registry, engine._styles_files = registry, tuple(styles_files)
+        engine._preprocessors = self._preprocessors.for_user(registry)
+        engine._upscalers = self._upscalers.for_user(registry)
+        engine._face_restorers = self._face_restorers.for_user(registry)
+        return engine
 
     @property
     def loaded_checkpoints(self) -> tuple[str, ...]:

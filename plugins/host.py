@@ -8,7 +8,8 @@ import logging
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -77,6 +78,7 @@ class Host:
         self._registry = self._new_registry()
         self._rankings: dict[str, Mapping[str, pluggy.HookImpl]] = {}  # see _ranked
         self._lock = threading.RLock()
+        self._here = threading.local()  # whether this thread works for somebody without extensions
 
     @property
     def standings(self) -> tuple[PluginStatus, ...]:
@@ -230,7 +232,29 @@ class Host:
         """Whether anybody has this hook; asked where calling costs something."""
         return bool(self._ranking_of(hook))
 
+    @contextmanager
+    def shipped_only(self) -> Iterator[None]:
+        """Leave others' plugins out of whatever this thread calls meanwhile."""
+        self._here.shipped_only = True
+        try:
+            yield
+        finally:
+            self._here.shipped_only = False
+
     def _ranking_of(self, hook: str) -> Mapping[str, pluggy.HookImpl]:
+        """As :meth:`_whole_ranking_of`, of those that take part in this thread's work."""
+        ranking = self._whole_ranking_of(hook)
+        if not getattr(self._here, "shipped_only", False):
+            return ranking
+        loaded = self._loaded
+        return {
+            name: each
+            for name, each in ranking.items()
+            if name in self.required
+            or (name in loaded and loaded[name].origin is PluginOrigin.SHIPPED)
+        }
+
+    def _whole_ranking_of(self, hook: str) -> Mapping[str, pluggy.HookImpl]:
         """By plugin in calling order: tryfirst, then shipped before others, trylast at the end.
 
         Kept until a plugin comes or goes: some hooks are asked at each step.

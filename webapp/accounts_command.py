@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import sqlite3
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -19,8 +20,10 @@ from webapp.accounts.passwords import generate_password
 from webapp.accounts.roles import TOKEN_SCOPES, Role
 from webapp.accounts.users import find_user, list_users, normalize_name
 from webapp.errors import NothingThere, Refused
+from webapp.jobs.user_jobs import stop_user_jobs
+from webapp.queues.errors import QueueError
 from webapp.settings.config import UnknownFlag, parse
-from webapp.settings.data_dir import CannotUse, prepare_data_dir
+from webapp.settings.data_dir import CannotUse, open_store, prepare_data_dir
 from webapp.settings.passed_flags import EPILOG, accept_flags, show_flag
 from webapp.settings.secret_flags import overwrite_secrets
 
@@ -57,11 +60,24 @@ def _run(
     run: Run = arguments.run
     try:
         run(arguments, accounts, Actor(f"command line (uid {os.getuid()})"))
+        if run in (disable_user, remove_user):
+            stop_jobs(config, arguments.name)
     except Refused as error:
         return _report(parser, error.detail, EXIT_FAILED)
+    except (CannotUse, QueueError, OSError, sqlite3.Error) as error:
+        return _report(parser, f"It is done, but the user's jobs go on: {error}", EXIT_FAILED)
     finally:
         accounts.close()
     return EXIT_DONE
+
+
+def stop_jobs(config: "Config", name: str) -> None:
+    """End a user's jobs in the service's queue. Raises as :func:`open_store` and the store."""
+    store = open_store(config)
+    try:
+        stop_user_jobs(store, store, store, name)
+    finally:
+        store.close()
 
 
 def _taken_names(config: "Config") -> frozenset[str]:
@@ -146,7 +162,7 @@ def change_role(arguments: argparse.Namespace, accounts: Accounts, actor: Actor)
 
 
 def disable_user(arguments: argparse.Namespace, accounts: Accounts, actor: Actor) -> None:
-    """Out at once; jobs that wait go on."""
+    """Out at once."""
     accounts.change_user(actor, arguments.name, disabled=True)
 
 
@@ -235,6 +251,7 @@ def _command(
     accept_flags(command)
     show_flag(command, "data-dir", "whose accounts")
     show_flag(command, "database-url", "where accounts are kept, if not there")
+    show_flag(command, "queue-url", "where jobs wait, if not there")
     if named:
         command.add_argument("name", metavar="NAME", type=normalize_name, help="of the user")
     command.set_defaults(run=run)

@@ -21,7 +21,7 @@ from webapp.access.login_throttle import LoginThrottle
 from webapp.access.signed_urls import UrlSigner
 from webapp.files.file_services import FileServices, create_file_services
 from webapp.files.upload_policy import limits_of
-from webapp.files.user_storage import USERS_FOLDER, UserStorage
+from webapp.files.user_storage import UserStorage
 from webapp.http.waiting_limit import WaitingLimit
 from webapp.http.watcher_limit import WatcherLimit
 from webapp.jobs.job_book import JOBS_FILE, JobBook
@@ -32,7 +32,7 @@ from webapp.logs import start_log
 from webapp.nodes.node_parts import NodeParts, create_node_parts
 from webapp.plugins.model_registry import registry_of
 from webapp.plugins.plugin_reload import PLUGINS_TOPIC, PluginReload
-from webapp.plugins.web_plugins import WebPlugins
+from webapp.plugins.web_plugins import ShippedPlugins, WebPlugins
 from webapp.process_tree import SUPERVISOR_VARIABLE
 from webapp.queues.contracts.charges import Charges
 from webapp.queues.contracts.counters import Counters
@@ -58,6 +58,8 @@ from webapp.settings.secret_files import session_key
 from webapp.settings.service_file import publish_service
 from webapp.settings.state_files import OPTIONS_FILE
 from webapp.settings.state_folder import prepare_state_folder
+from webapp.settings.user_config import tree_name, users_folder
+from webapp.user_trees import UserTrees
 
 if TYPE_CHECKING:
     from webapp.accounts.accounts import Accounts
@@ -82,9 +84,9 @@ STORE_PARTS = (
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The services that routes use."""
+    """The services that routes use. What is the caller's own is found for each request."""
 
-    config: "Config"
+    trees: UserTrees
     queue: Queue
     sink: Sink
     progress: ProgressBoard
@@ -96,12 +98,11 @@ class Services:
     service_notices: ServiceNotices
     charges: Charges
     entries: EntryQueues
-    registry: Registry
-    options: OptionStore
     credentials: CredentialSource
     log: logging.Logger
     close: Callable[[], None]
-    plugins: WebPlugins
+    all_plugins: WebPlugins
+    shipped_plugins: WebPlugins  # of users who share no others
     plugin_reload: PluginReload
     reserve: ReserveSpace  # room on the disk and in the quota, for every door that writes
     decoding: MemoryBudget  # memory for decoding pictures, of all requests together
@@ -120,6 +121,28 @@ class Services:
     filing: FileServices | None = None  # None without --filebrowser
     metrics: CollectorRegistry = field(default_factory=CollectorRegistry)  # of one app
     built_page: Path = BUILT_PAGE  # the folder with index.html and assets/
+
+    @property
+    def config(self) -> "Config":
+        """The configuration as the caller has it: with their own data directory."""
+        return self.trees.current().config
+
+    @property
+    def registry(self) -> Registry:
+        """The models that the caller may use."""
+        return self.trees.current().registry
+
+    @property
+    def plugins(self) -> WebPlugins:
+        """The plugins that the caller has."""
+        tree = self.trees.current()
+        shared = not tree.name or tree.config.root_extensions
+        return self.all_plugins if shared else self.shipped_plugins
+
+    @property
+    def options(self) -> OptionStore:
+        """The caller's options."""
+        return self.trees.current().options
 
     @property
     def tasks(self) -> Tasks:
@@ -148,7 +171,8 @@ def build_services(
     it. Raises ``TypeError``
     for a name that no service has, ``BadPrices`` for the file of ``--price-file``.
     """
-    if unknown := overrides.keys() - {field.name for field in fields(Services)}:
+    names = {field.name for field in fields(Services)} | {"registry", "options", "plugins"}
+    if unknown := overrides.keys() - names:
         raise TypeError(f"There is no service named {', '.join(sorted(unknown))}.")
     closing = ExitStack()
     log = overrides.get("log") or start_log(config.log_json)
@@ -161,19 +185,16 @@ def build_services(
         closing.callback(store.close)
     overrides = {**dict.fromkeys(STORE_PARTS, store), "entries": store.entries, **overrides}
     nodes = _set_nodes(config, store, overrides, closing)
-    if "registry" not in overrides:
-        overrides["registry"] = _watched_registry(config, closing)
-    registry: Registry = overrides["registry"]
+    trees = _set_trees(config, overrides, nodes, closing)
     decoding = overrides.setdefault("decoding", MemoryBudget(config.decode_budget))
     overrides.setdefault("bodies", MemoryBudget(config.body_budget))
     if "filing" not in overrides and config.filebrowser:
-        overrides["filing"] = create_file_services(config, registry, decoding, nodes)
+        overrides["filing"] = create_file_services(config, trees.refresh_models, decoding, nodes)
         closing.callback(overrides["filing"].close)
     file_services: FileServices | None = overrides.get("filing")
     uploads = file_services.uploads if file_services else UploadStore(limits_of(config))
     overrides.setdefault("reserve", uploads.reserve)
-    overrides.setdefault("options", options_of(config, nodes.alone(OPTIONS_FILE)))
-    _set_plugins(config, overrides, log, closing)
+    _set_plugins(config, trees, overrides, log, closing)
     if config.accounts:
         _open_accounts(config, overrides, closing)
     overrides.setdefault("prices", read_prices(config.price_file))
@@ -186,7 +207,7 @@ def build_services(
     if "job_limit" not in overrides:
         overrides["job_limit"] = _create_job_limit(config, overrides)
     _set_job_parts(config, overrides, closing)
-    return Services(**{"config": config, "log": log, "close": closing.close, **overrides})
+    return Services(**{"trees": trees, "log": log, "close": closing.close, **overrides})
 
 
 def _set_nodes(
@@ -201,19 +222,36 @@ def _set_nodes(
     return nodes
 
 
+def _set_trees(
+    config: "Config", overrides: dict[str, Any], nodes: NodeParts, closing: ExitStack
+) -> UserTrees:
+    """The trees of all users, with the models and options that somebody has brought, or the own."""
+    if "registry" not in overrides:
+        overrides["registry"] = _watched_registry(config, closing)
+    options = overrides.pop("options", None) or options_of(config, nodes.alone(OPTIONS_FILE))
+    trees = UserTrees(config, overrides.pop("registry"), options, nodes.alone)
+    closing.callback(trees.close)
+    return trees
+
+
 def _set_plugins(
-    config: "Config", overrides: dict[str, Any], log: logging.Logger, closing: ExitStack
+    config: "Config",
+    trees: UserTrees,
+    overrides: dict[str, Any],
+    log: logging.Logger,
+    closing: ExitStack,
 ) -> None:
     """The plugins, where nobody has brought them, and how all web processes load them anew."""
-    registry: Registry = overrides["registry"]
+    registry, options = trees.service.registry, trees.service.options
     if "plugins" not in overrides:
-        overrides["plugins"] = _create_web_plugins(config, overrides["options"], log, closing)
+        overrides["plugins"] = _create_web_plugins(config, options, log, closing)
         registry.set_plugin_folders(overrides["plugins"].model_folders())
-    registry.set_plugin_families(overrides["plugins"].families())
+    web_plugins: WebPlugins = overrides.pop("plugins")
+    registry.set_plugin_families(web_plugins.families())
+    overrides |= {"all_plugins": web_plugins, "shipped_plugins": ShippedPlugins(web_plugins)}
     feed = overrides["nodes"].feed
-    reload = overrides.setdefault(
-        "plugin_reload", PluginReload(overrides["plugins"], registry, feed)
-    )
+    reload = PluginReload(web_plugins, registry, feed, trees.follow)
+    overrides.setdefault("plugin_reload", reload)
     if feed is not None:
         feed.handlers[PLUGINS_TOPIC] = reload.hear
 
@@ -238,7 +276,8 @@ def _create_job_limit(config: "Config", overrides: Mapping[str, Any]) -> JobLimi
 
         plans = AccountPlans(overrides["accounts"].database, plans_of(config))
     ledger: LedgerHandle = overrides["ledger"]
-    quotas = Quotas(ledger.get, UserStorage(config.data_dir / USERS_FOLDER).size)
+    storage = UserStorage(users_folder(config))
+    quotas = Quotas(ledger.get, lambda owner: storage.size(tree_name(config, owner)))
     return JobLimit(plans, config.easel_dir, config.upload_spare, quotas=quotas)
 
 

@@ -49,7 +49,7 @@ class FileEventHub:
         self._events: deque[NumberedEvent] = deque(maxlen=most)
         self._seq = 0
         self._forgotten = 0  # the latest number of which nothing is kept
-        self._last: dict[tuple[Path, tuple[str, ...]], tuple[float, DirectoryEntry | None]] = {}
+        self._last: dict[Path, tuple[float, DirectoryEntry | None]] = {}
         self._changed = threading.Condition()
         self._own_epoch = self.epoch
 
@@ -124,16 +124,16 @@ class FileEventHub:
         if self._is_known(event, entry):
             return True
         now = time.monotonic()
-        self._last[event.place.key] = (now, entry)
+        self._last[_path_of(event.place)] = (now, entry)
         if event.previous is not None:
-            self._last[event.previous.key] = (now, None)
+            self._last[_path_of(event.previous)] = (now, None)
         if len(self._last) > 2 * MAX_EVENTS:
             young = {k: v for k, v in self._last.items() if now - v[0] < DUPLICATE_SECONDS}
             self._last = young if len(young) <= MAX_EVENTS else {}
         return False
 
     def _is_known(self, event: FileEvent, entry: DirectoryEntry | None) -> bool:
-        at, known = self._last.get(event.place.key, (-DUPLICATE_SECONDS, None))
+        at, known = self._last.get(_path_of(event.place), (-DUPLICATE_SECONDS, None))
         return time.monotonic() - at < DUPLICATE_SECONDS and known == entry
 
 
@@ -186,6 +186,11 @@ def _is_hidden(root: Root, names: tuple[str, ...]) -> bool:
     except FileError:
         return True
     return False
+
+
+def _path_of(place: Place) -> Path:
+    """What tells a place from others, whichever of several trees it was reached by."""
+    return Path(place.root.path, *place.names)
 
 
 def _read_entry(place: Place) -> DirectoryEntry | None:

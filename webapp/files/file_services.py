@@ -28,9 +28,8 @@ from filebrowser.watch.watcher import FileChange
 from generator.pictures.pixel_modes import to_eight_bits
 from webapp.files.background import FileWatch, TrashSweeper
 from webapp.files.caller_limit import CallerLimit, Places, SharedCallerLimit
-from webapp.files.caller_rights import roots_of
+from webapp.files.caller_rights import all_roots, roots_of
 from webapp.files.infotexts import read_picture_facts
-from webapp.files.model_sidecars import Sidecars
 from webapp.files.reserved_space import ReservedSpace
 from webapp.files.upload_policy import rules_of, uploads_of
 from webapp.nodes.file_messages import decode_event, encode_event
@@ -39,7 +38,6 @@ from webapp.settings.local_cache import is_shared_mount
 from webapp.settings.state_folder import THUMBNAILS
 
 if TYPE_CHECKING:
-    from generator.models.registry import Registry
     from webapp.nodes.feed import Feed, Message, Position
     from webapp.nodes.node_parts import NodeParts
     from webapp.settings.config import Config
@@ -70,7 +68,6 @@ class FileServices:
     uploads: UploadStore
     keeper: ExpirySweeper  # of uploads
     reserved_space: ReservedSpace  # for deleting on a full disk
-    sidecars: Sidecars  # what goes with weights
     shares: ShareStore
     share_passwords: SharePasswords
     listing_limit: CallerLimit  # listings, searches, sums and archives of one caller
@@ -88,33 +85,33 @@ class FileServices:
 
 
 def create_file_services(
-    config: "Config", registry: "Registry", memory: MemoryBudget, nodes: "NodeParts"
+    config: "Config",
+    refresh_models: Callable[[Path | None], None],
+    memory: MemoryBudget,
+    nodes: "NodeParts",
 ) -> FileServices:
     """The parts over the trees of ``config``; ``FileServices.close`` ends their threads.
 
-    ``memory`` counts decoded pictures, those of other parts of the service too.
+    ``memory`` counts decoded pictures, those of other parts of the service too. ``refresh_models``
+    is told where (resolved) something came or went, and None where that may be anywhere.
     """
-
-    def follow(happening: FileEvent) -> None:
-        refresh_models(happening, registry, shelves)
-        index.schedule(filter(None, (happening.place, happening.previous)))
 
     def tell(happening: FileEvent) -> None:
         hub.publish(happening)
         follow(happening)
 
-    shelves = [Path(os.path.realpath(folder)) for folder in registry.folders.all()]
     roots, rules = roots_of(config), rules_of(config.allow_pickle_upload)
     hub = FileEventHub(relay=relay_to(nodes.feed, config.data_dir))
     index, watch = create_index(config, roots, hub, memory)
+    follow = create_follow(refresh_models, index)
     decode = partial(decode_event, data_dir=config.data_dir, roots=roots)
-    receive_from(nodes.feed, hub, decode, follow, registry.refresh)
+    receive_from(nodes.feed, hub, decode, follow, partial(refresh_models, None))
     uploads = uploads_of(config, tell, nodes.turns)
     reserved_space = ReservedSpace(config.easel_dir, lambda: roots_of(config))
     store = FileJobStore(config.easel_dir / JOBS, reserved_space.release, nodes.are_several)
     jobs = FileJobs(store, rules, tell, uploads.reserve, nodes.turns)
     keep = partial(keep_up, nodes, jobs, reserved_space)
-    keeper = ExpirySweeper(uploads, lambda: roots_of(config), keep)
+    keeper = ExpirySweeper(uploads, lambda: all_roots(config), keep)
     sweeper = TrashSweeper(config)
 
     def close() -> None:
@@ -134,13 +131,26 @@ def create_file_services(
         uploads=uploads,
         keeper=keeper,
         reserved_space=reserved_space,
-        sidecars=Sidecars(registry.folders),
         shares=ShareStore(config.easel_dir / SHARES, nodes.are_several),
         share_passwords=SharePasswords(),
         listing_limit=CallerLimit(config.max_listings),
         archive_limit=archive_limit_of(nodes),
         close=close,
     )
+
+
+def create_follow(
+    refresh_models: Callable[[Path | None], None], index: FileIndex
+) -> Callable[[FileEvent], None]:
+    """What brings models and index up to date after a happening of any web process."""
+
+    def follow(happening: FileEvent) -> None:
+        places = tuple(filter(None, (happening.place, happening.previous)))
+        for place in places:
+            refresh_models(Path(os.path.realpath(Path(place.root.path, *place.names))))
+        index.schedule(places)
+
+    return follow
 
 
 def thumbnails_of(config: "Config", memory: MemoryBudget) -> Thumbnails:
@@ -230,14 +240,3 @@ def paths_of(changes: Iterable[FileChange]) -> Iterator[Path]:
         yield change.path
         if change.previous is not None:
             yield change.previous
-
-
-def refresh_models(happening: FileEvent, registry: "Registry", folders: Sequence[Path]) -> None:
-    """Let the registry look again when something came to a model folder or left one."""
-    for place in (happening.place, happening.previous):
-        if place is None:
-            continue
-        path = Path(os.path.realpath(Path(place.root.path, *place.names)))
-        if any(path.is_relative_to(each) or each.is_relative_to(path) for each in folders):
-            registry.refresh(whole=[path])
-            return

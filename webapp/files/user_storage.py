@@ -6,9 +6,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-USERS_FOLDER = "users"
-"""Folder of the data directory with a tree for each user."""
-
 KEPT_SECONDS = 30.0  # for which a sum counts
 
 

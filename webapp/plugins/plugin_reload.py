@@ -1,6 +1,7 @@
 """Loads the plugins of every web process anew. No Flask, no torch."""
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -16,11 +17,15 @@ PLUGINS_TOPIC = "plugins"  # of what web processes tell each other
 
 @dataclass(frozen=True, slots=True)
 class PluginReload:
-    """The plugins of this process, their models in its registry, and the other processes."""
+    """The plugins of this process, their models in its registry, and the other processes.
+
+    ``follow`` lets the lists of models that users have know of what the registry has now.
+    """
 
     plugins: WebPlugins
     registry: Registry
     feed: "Feed | None" = None
+    follow: Callable[[], None] = lambda: None
     _process: bytes = field(default_factory=lambda: uuid4().bytes)
 
     def reload(self) -> None:
@@ -34,6 +39,7 @@ class PluginReload:
         self.plugins.reload()
         self.registry.set_plugin_folders(self.plugins.model_folders())
         self.registry.set_plugin_families(self.plugins.families())
+        self.follow()
 
     def hear(self, message: "Message") -> None:
         """Another process was told to load its plugins anew."""

@@ -119,6 +119,7 @@ def to_frame(services: Services, body: GenerationBody, shape: AnswerShape = SDAP
     for remark in shape.remarks:
         context.add_remark(remark)
     accepted = translate_body(body, context)
+    check_enforced(accepted.body, services)
     task = task_name(accepted)
     places = (services.config.data_dir, services.config.mount_paths)
     save = choose_save_options(accepted, options, *places)
@@ -201,6 +202,12 @@ def store_overrides(body: GenerationBody, services: Services) -> None:
         )
         changes, _ = split_foreign(body.override_settings, services.options.get())
         services.options.update(without_nulls(changes) if services.config.lenient else changes)
+
+
+def check_enforced(body: GenerationBody, services: Services) -> None:
+    """Raise ``Forbidden`` where a request sets an option that holds for all users."""
+    own, enforced = body.override_settings or {}, services.options.enforced
+    services.options.check({name: own[name] for name in enforced & own.keys()})
 
 
 def frame_of(job: QueuedGeneration, task: str, services: Services, size: JobSize) -> Frame:

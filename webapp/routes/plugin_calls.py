@@ -12,6 +12,7 @@ from uuid import uuid4
 from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 
+from generator.models.kinds import ModelKind
 from plugins.api import Ask, Reply, Route, Task
 from plugins.api import Scope as Whom
 from plugins.errors import HookFailed
@@ -121,6 +122,7 @@ def call_route(services: Services, standing: PluginStatus, route: Route) -> Repl
         body=body,
         caller="" if who.is_owner else who.name,
         owner=who.is_owner,
+        checkpoints=known_checkpoints(services),
     )
     reply = services.plugins.host.run(
         standing.name, f"the route {ask.path}", lambda: route.answer(ask)
@@ -128,6 +130,14 @@ def call_route(services: Services, standing: PluginStatus, route: Route) -> Repl
     if not isinstance(reply, Reply | Task):
         raise HookFailed(f"The plugin {standing.name!r} replied with no Reply and no Task.")
     return reply
+
+
+def known_checkpoints(services: Services) -> frozenset[str] | None:
+    """Stems of the checkpoints that the caller may know of; None for all."""
+    if not services.trees.current().name:
+        return None
+    files = services.registry.index.files_of(ModelKind.CHECKPOINT)
+    return frozenset(file.stem for file in files)
 
 
 def submit_task(services: Services, name: str, task: Task) -> Response:

@@ -20,7 +20,7 @@ from webapp.queues.contracts.queue import Queue
 from webapp.queues.contracts.sink import Sink
 from webapp.queues.drain import is_draining
 from webapp.queues.errors import StoreUnavailable
-from webapp.queues.job_codec import MODELS_TAG, REQUEST_TAG
+from webapp.queues.job_codec import MODELS_TAG, REQUEST_TAG, TREE_TAG
 from webapp.routes.context import caller, release_body
 from webapp.routes.tasks import ASYNC_TAG, task_of
 
@@ -91,8 +91,9 @@ def submit_for_entry(services: "Services", frame: Frame, entry: Entry) -> Answer
 
 
 def models_tag(services: "Services") -> Mapping[str, str]:
-    """The tag by which a worker notices models that are not known to it yet."""
-    return {MODELS_TAG: services.registry.version}
+    """The tag by which a worker notices models that are not known to it yet, and whose they are."""
+    tree = services.trees.current()
+    return {MODELS_TAG: tree.registry.version, **({TREE_TAG: tree.name} if tree.name else {})}
 
 
 def _await_answer(services: "Services", frame: Frame) -> Answer:

@@ -14,13 +14,14 @@ from generator.data_folders import MODELS_FOLDER, STATE_FOLDER
 from webapp.access.cors import AllowedOrigins
 from webapp.access.secret import Secret
 from webapp.access.tokens import NarrowToken
-from webapp.settings.browse_roots import parse_browse_roots
+from webapp.settings.browse_roots import parse_browse_roots, parse_folder_rights
 from webapp.settings.credential_flags import derive_credentials
 from webapp.settings.editions import OFF, BadEdition, add_presets, missing_presets
 from webapp.settings.flag_checks import (
     UnknownFlag,
     check_device,
     check_network,
+    check_options,
     check_pattern,
     check_queue_url,
     check_service_name,
@@ -123,6 +124,7 @@ class Config:
     body_budget: int = 256 << 20  # bytes of request bodies in the web process
     allow_pickle_upload: bool = False
     browse_roots: tuple[tuple[str, Path, bool], ...] = ()  # name, path, writable
+    folder_rights: tuple[tuple[str, str], ...] = ()  # "root/name", "view" or "read"
     code_upload: bool = False
     trash_days: int = 30
     api_log: bool = False
@@ -136,8 +138,11 @@ class Config:
     lora_dirs: tuple[Path, ...] = ()
     embedding_dirs: tuple[Path, ...] = ()
     hypernetwork_dirs: tuple[Path, ...] = ()
+    gfpgan_dirs: tuple[Path, ...] = ()
+    root_extensions: bool = False  # users have the data directory's plugins too
     controlnet_dirs: tuple[Path, ...] = ()
     styles_files: tuple[Path, ...] = ()
+    enforced_options: tuple[str, ...] = ()  # that users may not change
     tls_keyfile: Path | None = None
     tls_certfile: Path | None = None
     cors_allow_origins: tuple[str, ...] = ()
@@ -163,6 +168,11 @@ class Config:
     def easel_dir(self) -> Path:
         """Where queue, hashes, tokens and other things of our own lie; never served."""
         return self.data_dir / STATE_FOLDER
+
+    @property
+    def service_config(self) -> "Config | None":
+        """The configuration that all users share, in one that is a user's; else None."""
+        return None
 
     @property
     def speaks_tls(self) -> bool:
@@ -332,6 +342,7 @@ def _derive_fields(values: dict[str, Any], environ: Mapping[str, str]) -> dict[s
     fields["cors_allow_origins"] = tuple(
         part.strip() for part in origins.split(",") if part.strip()
     )
+    check_options(values.get("enforced_options", ()))
     check_pattern(values.get("cors_allow_origins_regex", ""))
     path = values.get("root_path", "").strip("/")
     fields["root_path"] = f"/{path}" if path else ""
@@ -358,6 +369,7 @@ def _read_pairs(values: Mapping[str, Any], home: Path) -> dict[str, Any]:
     try:
         return {
             "browse_roots": parse_browse_roots(values.get("browse_roots", ()), home),
+            "folder_rights": parse_folder_rights(values.get("folder_rights", ())),
             "gpu_shares": read_figures("--gpu-share", shares, *GPU_SHARES),
             "max_queued_jobs_of": read_counts("--max-queued-jobs-of", limits),
         }

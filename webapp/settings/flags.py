@@ -403,6 +403,20 @@ FLAGS: tuple[Flag, ...] = (
         help="Users with passwords, roles and tokens of their own; see docs/accounts.md.",
     ),
     Flag(
+        "root-extensions",
+        field="root_extensions",
+        section=SAFETY,
+        help="Users with --accounts have the plugins in extensions/ too, not only those that Easel "
+        "ships.",
+    ),
+    Flag(
+        "enforce-option",
+        "texts",
+        "enforced_options",
+        "An option that holds for all users as an admin has set it; a change is 403. Repeatable.",
+        SAFETY,
+    ),
+    Flag(
         "database-url",
         "text",
         "database_url",
@@ -519,6 +533,13 @@ FLAGS: tuple[Flag, ...] = (
         "paths",
         "hypernetwork_dirs",
         "One more folder of hypernetworks. Repeatable.",
+        PATHS,
+    ),
+    Flag(
+        "gfpgan-dir",
+        "paths",
+        "gfpgan_dirs",
+        "One more folder of GFPGAN's weights. Repeatable.",
         PATHS,
     ),
     Flag(
@@ -789,6 +810,14 @@ FLAGS: tuple[Flag, ...] = (
         FILES,
     ),
     Flag(
+        "folder-rights",
+        "texts",
+        "folder_rights",
+        "FOLDER=view or FOLDER=read, such as public=view: what all but the owner may do there at "
+        "most; view: look, not download. Repeatable.",
+        FILES,
+    ),
+    Flag(
         "allow-code-upload",
         field="code_upload",
         section=FILES,
@@ -842,7 +871,7 @@ FLAGS: tuple[Flag, ...] = (
         "",
         (
             "config vae-path textual-inversion-templates-dir "
-            "localizations-dir gfpgan-dir gfpgan-model codeformer-models-path "
+            "localizations-dir gfpgan-model codeformer-models-path "
             "gfpgan-models-path esrgan-models-path bsrgan-models-path "
             "realesrgan-models-path dat-models-path scunet-models-path "
             "swinir-models-path ldsr-models-path clip-models-path ui-config-file "
@@ -896,7 +925,7 @@ FLAGS: tuple[Flag, ...] = (
         ),
         "theme gradio-img2img-tool gradio-inpaint-tool always-hide-tabs server-path",
     ),
-    *_ignored_flags(PAGE, "Belongs to the cluster edition.", "root-extensions", "uid"),
+    *_ignored_flags(PAGE, "A user's name is who logs in (--accounts).", "", "uid"),
     *_ignored_flags(
         PATHS,
         "File names are always safe on every system.",

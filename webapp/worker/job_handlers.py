@@ -40,6 +40,7 @@ from webapp.worker.image_writer import SavedPictures, check_free_space, save_all
 from webapp.worker.lease_keeper import LeaseKeeper
 from webapp.worker.responses import compose_answer
 from webapp.worker.save_journal import SaveJournal
+from webapp.worker.user_workspaces import Workspace
 
 DRAWN_WITH_CHECKPOINT = frozenset({job_codec.GENERATE, job_codec.TRAIN_EMBEDDING})
 
@@ -78,9 +79,11 @@ class JobHandlers:
         host: Host | None,
         pace: ExpectedPace,
         keep_lease: KeepLease,
+        state_folder: Path | None = None,
     ) -> None:
         self.engine = engine
         self.data_dir = data_dir
+        self.state_folder = state_folder or data_dir / STATE_FOLDER
         self.host = host
         self.pace = pace
         self.keep_lease = keep_lease
@@ -95,6 +98,11 @@ class JobHandlers:
             job_codec.CONVERT_MODEL: self.write_model,
             job_codec.PLUGIN: self.run_plugin_task,
         }
+
+    def in_workspace(self, workspace: Workspace[WorkerEngine]) -> "JobHandlers":
+        """The same handlers with the models and the folder of one user."""
+        terms = (self.host, self.pace, self.keep_lease, self.state_folder)
+        return JobHandlers(workspace.engine, workspace.data_dir, *terms)
 
     def find(self, kind: str) -> Callable[[Lease], Answer]:
         """The handler of a kind of frame. Raises ``UnknownWork``."""
@@ -113,7 +121,7 @@ class JobHandlers:
             generation = self.engine.run(job.request, lease_keeper)
             self.pace.finish()
             lease_keeper.confirm(self.pace.finish)
-            journal = SaveJournal.for_job(self.data_dir / STATE_FOLDER, lease.frame.id)
+            journal = SaveJournal.for_job(self.state_folder, lease.frame.id)
             output_filter = self.make_output_filter(job.request.user_name)
             saved = save_all(job, generation, self.data_dir, datetime.now(), journal, output_filter)
             generation = replace(generation, facts=output_filter.merge_facts(generation.facts))

@@ -6,6 +6,7 @@ import sqlite3
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import chain, repeat
 from pathlib import Path
@@ -50,10 +51,16 @@ from webapp.worker.prefetcher import Prefetcher, ReadAhead
 from webapp.worker.responses import compose_failure
 from webapp.worker.save_journal import SaveJournal, delete_old_journals
 from webapp.worker.shutdown import Shutdown
+from webapp.worker.user_workspaces import UnknownUser, Workspace
 from webapp.worker.warm_up import warm_up_request
 
 IDLE_WAIT_SECONDS = 0.5  # seconds a worker waits for work before it looks at its signals
 RETRY_PAUSES = (0.2, 1.0, 5.0)  # seconds before the store is tried again; the last for ever
+
+
+def refuse_users(tree: str) -> Workspace[WorkerEngine]:
+    """Raises ``UnknownUser``: a worker that was told of no users."""
+    raise UnknownUser(f"This worker has no trees of users, and the job is for {tree!r}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +69,8 @@ class WorkerSettings:
 
     ``warm_up`` is drawn once when there is nothing to do. ``measure`` gives bytes of memory by
     name. ``catch_up`` looks at the models again where those of that version are not known here.
+    ``find_workspace`` finds what a user's jobs are done with, by the name of the user's tree.
+    ``shared_plugins``: users' jobs pass others' plugins than those that Easel ships, too.
     ``read_ahead`` brings a checkpoint from the disk near while a job runs. ``trim`` gives what jobs
     freed back to the system. ``joined``: no supervisor started it; ``reason_to_leave`` says why it
     no longer fits its service.
@@ -72,6 +81,8 @@ class WorkerSettings:
     time_log: bool = False
     measure: Callable[[], Mapping[str, int]] = process_memory
     catch_up: Callable[[str], None] = lambda _: None
+    find_workspace: Callable[[str], Workspace[WorkerEngine]] = refuse_users
+    shared_plugins: bool = False
     read_ahead: ReadAhead | None = None
     trim: Callable[[], None] = trim_heap
     models_folder: str = ""
@@ -336,11 +347,13 @@ class Worker:
         """The answer to a frame: the handler's, or the error envelope of what went wrong."""
         started = time.monotonic()
         try:
-            handler = self.handlers.find(lease.frame.kind)
+            handlers, catch_up = self.find_handlers(lease.frame.tags.get(job_codec.TREE_TAG))
+            handler = handlers.find(lease.frame.kind)
             if lease.frame.kind == job_codec.GENERATE:
                 self.warm_up = None  # this job warms better
-            self.settings.catch_up(lease.frame.tags.get(job_codec.MODELS_TAG, ""))
-            return handler(lease)
+            catch_up(lease.frame.tags.get(job_codec.MODELS_TAG, ""))
+            with self.limit_plugins(lease):
+                return handler(lease)
         except (LeaseLost, Abandoned):
             raise
         except Exception as error:  # the worker's border: whatever happens is an answer
@@ -350,6 +363,20 @@ class Worker:
             return compose_failure(
                 error, extras_of(lease), EasStatus.FAILED, time.monotonic() - started
             )
+
+    def limit_plugins(self, lease: Lease) -> AbstractContextManager[None]:
+        """Within it a user's job passes the plugins alone that the user has."""
+        host, settings = self.plugins.host, self.settings
+        if host is None or settings.shared_plugins or job_codec.TREE_TAG not in lease.frame.tags:
+            return nullcontext()
+        return host.shipped_only()
+
+    def find_handlers(self, tree: str | None) -> tuple[JobHandlers, Callable[[str], None]]:
+        """The handlers of a user's jobs, or of others', and what looks at their models again."""
+        if tree is None:
+            return self.handlers, self.settings.catch_up
+        workspace = self.settings.find_workspace(tree)
+        return self.handlers.in_workspace(workspace), workspace.catch_up
 
     def keep_lease(self, lease: Lease, options: Snapshot) -> LeaseKeeper:
         """A context that keeps the lease alive, publishes progress and checks for stop requests."""

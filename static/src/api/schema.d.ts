@@ -5301,7 +5301,8 @@ export interface components {
          * WorkerEntry
          * @description A worker. ``state``: starting, loading, idle, working or draining.
          *
-         *     ``models``: titles of the checkpoints in its memory, the last used first. ``job``: the caller's
+         *     ``models``: titles of the checkpoints in its memory, the last used first, of those that the
+         *     caller may use. ``job``: the caller's
          *     own, null for another's. ``host``, ``pid`` and ``models_folder``: for the owner alone.
          *     ``version``: of its Easel. ``joined``: started by itself, on this machine or another; it can be
          *     drained. ``heartbeat``: unix seconds of its last one; ``age``: seconds since. ``memory`` in

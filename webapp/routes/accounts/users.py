@@ -6,13 +6,13 @@ from flask import Blueprint, Response, jsonify
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from typing_extensions import TypedDict
 
-from generator.request import Stop
 from webapp.access.scopes import AccessScope, requires
 from webapp.access.secret import Secret
 from webapp.accounts.roles import Role
 from webapp.accounts.users import User, find_user, list_users, normalize_name
-from webapp.errors import JobStopped, NothingThere, error_answer
+from webapp.errors import NothingThere
 from webapp.http.openapi import EMPTY_SCHEMA, RouteNote, with_note
+from webapp.jobs.user_jobs import stop_user_jobs
 from webapp.requests.fields import read_body
 from webapp.routes.accounts.account_context import accounts_of, actor, private_blueprint
 from webapp.routes.accounts.me import LONGEST
@@ -20,7 +20,6 @@ from webapp.routes.context import MAX_FORM_BYTES, read_json_body
 from webapp.services import Services
 
 Password = Annotated[SecretStr, Field(max_length=LONGEST)]
-NOTICE = "The account of this job's user was disabled or removed."
 
 
 class UserFacts(TypedDict):
@@ -158,10 +157,8 @@ def add_removal(routes: Blueprint, services: Services) -> None:
 
 
 def stop_jobs(services: Services, name: str) -> None:
-    """Answer a user's waiting jobs with a notice, and stop the running ones."""
-    for frame in services.queue.list_frames(name):
-        if not services.sink.answer_waiting(frame.id, error_answer(JobStopped(NOTICE))):
-            services.stop_requests.request_stop(frame.id, Stop.INTERRUPT)
+    """End a user's jobs."""
+    stop_user_jobs(services.queue, services.sink, services.stop_requests, name)
 
 
 def to_secret(text: SecretStr | None) -> Secret | None:

@@ -224,7 +224,7 @@ def open_with_ticket(services: Services, share: Share, inner: str) -> tuple[Plac
 def owner_access(services: Services, name: str) -> FileAccess | None:
     """The visit that the caller of this name would have now."""
     caller = services.credentials.by_name(name)
-    return access_of(caller, services.config) if caller else None
+    return access_of(caller, services.trees.of(caller).config) if caller else None
 
 
 def with_private_headers(answer: Response) -> Response:

@@ -1,0 +1,72 @@
+"""Where a user's jobs find models and leave pictures: the user's own tree, by a tag of the frame.
+
+A name in a job means what it means to its owner. The web process has resolved it by the owner's
+models; the worker does so again, never by anybody else's.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+from generator.atomic_file import make_folders
+from generator.errors import GeneratorError
+from generator.models.registry import Registry
+from webapp.plugins.model_registry import user_registry_of
+from webapp.settings.data_dir import styles_files
+from webapp.settings.user_config import user_config
+
+if TYPE_CHECKING:
+    from webapp.settings.config import Config
+
+MAX_USERS = 64  # users whose indexes are kept
+
+Engine = TypeVar("Engine", covariant=True)
+View = TypeVar("View", covariant=True)
+
+
+class SharedEngine(Protocol[View]):
+    """An engine that draws with one user's models."""
+
+    def for_user(self, registry: Registry, styles_files: Sequence[Path]) -> View: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace(Generic[Engine]):
+    """What a job is done with, and the folder below which its pictures go."""
+
+    engine: Engine
+    data_dir: Path
+    catch_up: Callable[[str], None]
+
+
+class UnknownUser(GeneratorError):
+    """A job of a user's of whom this worker knows nothing."""
+
+
+class UserWorkspaces(Generic[Engine]):
+    """Workspaces by the name of the tree; those of the users who drew last are kept."""
+
+    def __init__(self, config: "Config", shared: Registry, engine: SharedEngine[Engine]) -> None:
+        self._config, self._shared, self._engine = config, shared, engine
+        self._known: OrderedDict[str, Workspace[Engine]] = OrderedDict()
+
+    def find(self, tree: str) -> Workspace[Engine]:
+        """The workspace of a user. Raises ``UnknownUser`` for what is no name of a tree."""
+        workspace = self._known.get(tree) or self._make(tree)
+        self._known[tree] = workspace
+        self._known.move_to_end(tree)
+        if len(self._known) > MAX_USERS:
+            self._known.popitem(last=False)
+        return workspace
+
+    def _make(self, tree: str) -> Workspace[Engine]:
+        try:
+            config = user_config(self._config, tree)
+        except ValueError as error:
+            raise UnknownUser(str(error)) from error
+        make_folders(config.data_dir)
+        registry = user_registry_of(config, self._shared)
+        engine = self._engine.for_user(registry, styles_files(config))
+        return Workspace(engine, config.data_dir, registry.catch_up)
