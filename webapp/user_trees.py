@@ -120,8 +120,8 @@ class UserTrees:
         come anywhere.
         """
         if path is None:
-            for each in (self.service, *self.opened()):
-                each.registry.refresh()
+            self.service.registry.refresh()
+            self.follow()
             return
         tree, folders = self.service, self.service.registry.folders.all()
         users = Path(os.path.realpath(users_folder(self.service.config)))
