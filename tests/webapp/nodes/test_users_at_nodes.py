@@ -104,9 +104,7 @@ def test_events_of_one_node_reach_at_the_other_who_may_see_them(nodes: Nodes) ->
     first, second = nodes
     told: dict[str, Any] = {}
     with ExitStack() as stack:
-        streams = {
-            who: stack.enter_context(changes(second, who)) for who in ("ann", "bob", "root")
-        }
+        streams = {who: stack.enter_context(changes(second, who)) for who in ("ann", "bob", "root")}
         for who in ("ann", "bob"):
             body = {"path": f"/data/outputs/of-{who}"}
             assert first.ask(who, "POST", "/api/files/folder", body).status in (200, 201)
