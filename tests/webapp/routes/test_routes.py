@@ -280,7 +280,9 @@ def test_a_drawing_is_queued_with_its_work_and_teaches_the_pace(
 ) -> None:
     frames: list[Frame] = []
     put = house.store.put
-    monkeypatch.setattr(house.store, "put", lambda frame: frames.append(frame) or put(frame))
+    monkeypatch.setattr(
+        house.store, "put", lambda frame, *words: frames.append(frame) or put(frame, *words)
+    )
     before = house.store.predict_seconds("generate", "", 9.0)
     size = {"width": 512, "height": 256, "steps": 4, "batch_size": 2, "n_iter": 3}
     assert house.txt2img({"prompt": "a", **size}).status_code == 200
