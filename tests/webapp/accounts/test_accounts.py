@@ -378,6 +378,23 @@ def test_credentials_wait_like_those_of_flags(accounts: Accounts) -> None:
     assert come("ann", token).scope is AccessScope.READ
 
 
+def test_guesses_are_counted_where_the_log_cannot_be_written(
+    accounts: Accounts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(accounts, "ann")
+    source, throttle = AccountCredentials(accounts, Credentials()), LoginThrottle()
+
+    def write_to_full_disk(*_: Any) -> None:
+        raise sa.exc.OperationalError("insert", {}, Exception("database or disk is full"))
+
+    monkeypatch.setattr(audit, "record", write_to_full_disk)
+    wrong, right = (PresentedCredential("ann", secret) for secret in (Secret("wrong one"), WORDS))
+    for _ in range(10):
+        assert source.admit(wrong, throttle, "10.0.0.3") is None
+    with pytest.raises(TooManyTries):
+        source.admit(right, throttle, "10.0.0.3")
+
+
 def test_a_login_by_token_stays_narrow_and_ends_with_it(accounts: Accounts) -> None:
     add(accounts, "ann", Role.ADMIN)
     token, made = accounts.add_token(ROOT, "ann", READ)
