@@ -134,7 +134,7 @@ def test_a_database_that_cannot_be_used_ends_the_start_with_a_sentence(tmp_path:
     [
         (("users", "add", "../x"), "name has 1 to 32"),
         (("users", "role", "nobody", "admin"), "no user 'nobody'"),
-        (("users", "add", "ann", "--role", "king"), "'king': one of admin, member, viewer is expected"),
+        (("users", "add", "ann", "--role", "king"), "'king': one of admin, member, viewer"),
         (("users", "add", "ann", "--database-url=canary"), "this is no address"),
         (("users", "list", "--accounts", "--api-auth", "a:bbbbbbbb"), "not by --api-auth"),
         (("users", "limit", "nobody", "weight=2"), "no user 'nobody'"),
