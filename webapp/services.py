@@ -271,10 +271,10 @@ def _set_job_parts(config: "Config", overrides: dict[str, Any], closing: ExitSta
 def _create_job_limit(config: "Config", overrides: Mapping[str, Any]) -> JobLimit:
     """The way into the queue, by the flags, and by accounts where there are some."""
     plans: PlanSource = plans_of(config)
-    if overrides.get("accounts") is not None:
+    if (accounts := overrides.get("accounts")) is not None:
         from webapp.accounts.account_plans import AccountPlans
 
-        plans = AccountPlans(overrides["accounts"].database, plans_of(config))
+        plans = AccountPlans(accounts.database, plans_of(config), accounts.taken)
     ledger: LedgerHandle = overrides["ledger"]
     storage = UserStorage(users_folder(config))
     quotas = Quotas(ledger.get, lambda owner: storage.size(tree_name(config, owner)))

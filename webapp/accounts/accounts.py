@@ -3,6 +3,7 @@
 Each change and the line of the audit log that tells of it are one transaction.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from webapp.accounts.migrate import migrate
 from webapp.accounts.passwords import AccountPasswords, check_password
 from webapp.accounts.roles import Role
 from webapp.accounts.users import User, UserChange
-from webapp.errors import NothingThere, Refused
+from webapp.errors import NothingThere, Refused, Unavailable
 from webapp.queues.plans import Limits
 
 WRONG_OLD_PASSWORD = "The old password is not right."
@@ -135,8 +136,8 @@ class Accounts:
             return user
         if not self.failures.wait_seconds("all"):
             self.failures.add_failure("all")
-            with self.database.write() as connection:
-                audit.record(connection, Actor(name, address), "login.fail")
+            with suppress(Unavailable):  # logged; a full disk makes no guess free
+                self.record(Actor(name, address), "login.fail")
         return None
 
     def start_login(self, user: User, address: str, agent: str) -> Secret:

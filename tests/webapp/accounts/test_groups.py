@@ -1,5 +1,7 @@
 """Groups of users and limits, on SQLite and PostgreSQL, and what a caller's plan makes of them."""
 
+from typing import Any
+
 import pytest
 
 from webapp.accounts import audit, groups, limits, users
@@ -111,6 +113,14 @@ def test_a_plan_is_the_users_then_the_roles_then_the_flags(accounts: Accounts) -
     assert ann.group_limits.pictures_month == 10
     script = plans.plan_of("script", "generate")
     assert (script.weight, script.limits.running_jobs, script.max_jobs) == (0.5, None, 9)
+
+
+def test_the_flags_tokens_have_the_flags_limits_without_the_database() -> None:
+    flags = Plans(9, {"Script": 0.5})
+    gone: Any = None
+    plans = AccountPlans(gone, flags, frozenset({"script"}))
+    for name, role in (("Script", "generate"), ("owner", "owner")):
+        assert plans.plan_of(name, role) == flags.plan_of(name, role)
 
 
 @pytest.mark.parametrize(

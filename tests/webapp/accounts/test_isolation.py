@@ -398,12 +398,16 @@ def test_links_of_a_user_go_on_as_long_as_the_user(world: World) -> None:
 
 def test_a_disabled_user_loses_logins_and_waiting_jobs_at_once(world: World) -> None:
     add_member(world, "eve")
+    assert world.upload("eve", "outputs", "eve.txt", b"eve").status == 201
+    link = world.get("eve", "/api/sign?path=outputs/eve.txt")["url"]
+    assert world.service.ask("GET", link, token="").status == 200
     with held_job(world, "bob", "keeps-the-worker") as running:
         job = world.service.post("x", world.tokens["eve"]).json["id"]
         assert world.get("eve", f"{JOBS}/{job}")["state"] == "queued"
         changed = world.ask("root", "PATCH", "/api/v1/users/eve", {"disabled": True})
         assert changed.status == 200
         assert world.ask("eve", "GET", "/sdapi/v1/loras").status == 401
+        assert world.service.ask("GET", link, token="").status == 403
         ended = world.service.settle(job)
         assert (ended["status"], ended["state"]) == (409, "failed")
         assert "disabled" in ended["error"]
