@@ -31,7 +31,7 @@ def up(words: Sequence[str]) -> int:
         "--mount", action="append", default=[], metavar="SOURCE=DIR",
         help="a folder for oss://BUCKET/PATH, nfs://SERVER/PATH or a mount path; repeatable",
     )  # fmt: skip
-    parser.add_argument("--name", default="", help="in place of metadata.name")
+    parser.add_argument("--name", help="in place of metadata.name")
     parser.add_argument("--port", help="in place of the file's")
     parser.add_argument("--print", action="store_true", help="show the plan, start nothing")
     arguments = parser.parse_args(own)

@@ -39,7 +39,7 @@ class PlanTerms:
 
     home: Path  # where folders of services lie
     mounts: tuple[str, ...] = ()  # SOURCE=DIR
-    name: str = ""
+    name: str | None = None
     flags: tuple[str, ...] = ()  # they win over the file's
 
 
@@ -98,13 +98,13 @@ def read_plan(file: Path, terms: PlanTerms, environ: Mapping[str, str] = os.envi
     )
 
 
-def read_name(document: ServiceDocument, given: str) -> str:
+def read_name(document: ServiceDocument, given: str | None) -> str:
     """The service's name, which is a folder's, too."""
-    name = given or document.get("metadata.name")
+    name = document.get("metadata.name") if given is None else given
     if name is None:
         raise BadServiceFile("metadata.name is missing. Name the service there, or with --name.")
     if not NAME.fullmatch(name):
-        place = "--name" if given else "metadata.name"
+        place = "metadata.name" if given is None else "--name"
         raise BadServiceFile(
             f"{place} is {shown(name)}; 3 to 63 small letters, digits and _ are expected."
         )
