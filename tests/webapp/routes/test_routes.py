@@ -486,11 +486,13 @@ def test_events_tell_of_changes() -> None:
 
 
 def test_events_over_http(house: Any) -> None:
+    before = list(house.registry._listeners)
     answer = house.client().get("/api/events")
     assert answer.content_type.startswith("text/event-stream")
     assert b"models" in next(answer.response)
+    assert len(house.registry._listeners) == len(before) + 1
     answer.close()
-    assert house.registry._listeners == []
+    assert house.registry._listeners == before
 
 
 def test_a_lost_frame_does_not_wait_for_ever(build: Any) -> None:
