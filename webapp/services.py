@@ -270,11 +270,12 @@ def _set_job_parts(config: "Config", overrides: dict[str, Any], closing: ExitSta
 
 def _create_job_limit(config: "Config", overrides: Mapping[str, Any]) -> JobLimit:
     """The way into the queue, by the flags, and by accounts where there are some."""
-    plans: PlanSource = plans_of(config)
+    flags = plans_of(config)
+    plans: PlanSource = flags
     if (accounts := overrides.get("accounts")) is not None:
         from webapp.accounts.account_plans import AccountPlans
 
-        plans = AccountPlans(accounts.database, plans_of(config), accounts.taken)
+        plans = AccountPlans(accounts.database, flags, accounts.taken)
     ledger: LedgerHandle = overrides["ledger"]
     storage = UserStorage(users_folder(config))
     quotas = Quotas(ledger.get, lambda owner: storage.size(tree_name(config, owner)))

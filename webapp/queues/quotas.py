@@ -122,7 +122,7 @@ class Quotas:
 def waiting_amount(limits: Limits, frames: Sequence[Frame], group: str) -> Iterator[Amount]:
     """How many places for waiting jobs are taken, where they are bounded."""
     if limits.waiting_jobs is not None:
-        waiting = sum(frame.deliveries == 0 for frame in frames)
+        waiting = sum(not frame.is_leased for frame in frames)
         yield Amount("waiting_jobs", limits.waiting_jobs, 0, waiting, None, group)
 
 
