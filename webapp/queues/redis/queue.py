@@ -141,7 +141,8 @@ class RedisQueue(RedisPart):
                 if isinstance(found, Lease):
                     return found
                 if found is not Wait.QUIETLY and (lease := self._take_best(worker, loaded)):
-                    self._decline_offer(worker, token)
+                    if found is Wait.LOOKING:  # else no put knows of it
+                        self._decline_offer(worker, token)
                     return lease
                 if found is Wait.NOT_YET and time.monotonic() < until:
                     continue
