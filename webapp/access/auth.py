@@ -106,7 +106,9 @@ def check_access(
     inner = request.environ.get(INNER_CALLER)
     if isinstance(inner, Caller):  # an entry that this caller has put, who may be gone since
         if credentials.recheck(inner) is None:
-            raise NotAuthenticated("The account that has put this entry is disabled or removed")
+            raise NotAuthenticated(
+                "The account that has put this entry is disabled, removed or of a narrower role"
+            )
         g.caller = inner
         bind(user=inner.name)
         check_scope(inner, scope)

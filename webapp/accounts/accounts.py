@@ -72,10 +72,10 @@ class Accounts:
     def set_group(self, actor: Actor, name: str, group: str) -> User:
         """The user, in that group from now on; "" for none. Raises ``NothingThere``."""
         with self.database.write() as connection:
-            groups.set_group(connection, users.require_user(connection, name), group)
-            told = f"group {group}" if group else "no group"
-            audit.record(connection, actor, "user.change", name, told)
-            return users.require_user(connection, name)
+            user = users.require_user(connection, name)
+            groups.set_group(connection, user, group)
+            audit.record(connection, actor, "user.change", name, _group_text(group))
+        return replace(user, group=group)
 
     def set_limits(self, actor: Actor, kind: str, name: str, values: Limits) -> None:
         """What a user, group or role may take, in place of what was said before.
@@ -95,14 +95,22 @@ class Accounts:
         role: Role | None = None,
         disabled: bool | None = None,
         password: Secret | None = None,
+        group: str | None = None,
     ) -> User:
-        """The user after a change; its logins end. Raises as :func:`users.change_user`."""
+        """The user after a change; its logins end. Raises as :func:`users.change_user`.
+
+        ``group``: as :meth:`set_group` takes it; None: as it is.
+        """
         change = UserChange(role, disabled, self._checked_hash(password, name))
         told = [f"role {role}"] if role else []
         told += [] if disabled is None else ["disabled" if disabled else "enabled"]
         told += ["password"] if password else []
+        told += [] if group is None else [_group_text(group)]
         with self.database.write() as connection:
             user = users.change_user(connection, name, change)
+            if group is not None:
+                groups.set_group(connection, user, group)
+                user = replace(user, group=group)
             audit.record(connection, actor, "user.change", name, ", ".join(told))
         return user
 
@@ -278,7 +286,7 @@ def open_accounts(
     database = open_database(url, folder)
     try:
         migrate(database)
-        both = sorted(taken & {user.name for user in users.list_users(database)})
+        both = sorted(name for name in taken if users.find_user(database, name))
         if both:
             raise AccountsUnusable(
                 f"The name {both[0]!r} is a user's and a token's: give the token another one."
@@ -287,3 +295,7 @@ def open_accounts(
         database.close()
         raise
     return Accounts(database, taken)
+
+
+def _group_text(group: str) -> str:
+    return f"group {group}" if group else "no group"

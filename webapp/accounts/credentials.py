@@ -22,7 +22,7 @@ from webapp.accounts.api_tokens import ApiToken, find_token, find_token_by_id, i
 from webapp.accounts.audit import Actor
 from webapp.accounts.external import ExternalUser, external_user
 from webapp.accounts.logins import Login, find_login, find_login_by_id
-from webapp.accounts.roles import ROLE_SCOPES, Role
+from webapp.accounts.roles import ROLE_SCOPES, Role, excess_scopes
 from webapp.accounts.users import User, find_user, is_gone, normalize_name
 
 LOGIN_KEY, TOKEN_KEY, NAME_KEY = "login/", "token/", "name/"
@@ -176,9 +176,12 @@ class AccountCredentials:
             if user is None or not user.is_enabled:
                 return None
             return replace(caller, scope=ROLE_SCOPES[user.role])
-        if is_gone(database, caller.name):
-            return None
-        return self.flags.recheck(caller)
+        user = find_user(database, caller.name)
+        if user is None:
+            is_removed = is_gone(database, caller.name)
+        else:
+            is_removed = not user.is_enabled or bool(excess_scopes(user.role, caller.scopes))
+        return None if is_removed else self.flags.recheck(caller)
 
     def _user(self, caller: Caller) -> Caller | None:
         """The caller, unless a flag's token has the name of this user.

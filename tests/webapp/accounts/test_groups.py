@@ -42,6 +42,18 @@ def test_users_come_into_groups_and_out_of_them(accounts: Accounts) -> None:
     }  # fmt: skip
 
 
+def test_a_change_with_a_group_is_made_whole_or_not_at_all(accounts: Accounts) -> None:
+    accounts.add_group(ROOT, "studio")
+    add(accounts, "root", role=Role.ADMIN)
+    with pytest.raises(Conflict):
+        accounts.change_user(ROOT, "root", Role.MEMBER, group="studio")
+    assert members(accounts) == {"studio": ()}
+    add(accounts, "ann")
+    changed = accounts.change_user(ROOT, "ann", Role.VIEWER, group="studio")
+    assert (changed.role, changed.group) == (Role.VIEWER, "studio")
+    assert members(accounts) == {"studio": ("ann",)}
+
+
 def test_groups_that_are_not_there_or_taken(accounts: Accounts) -> None:
     accounts.add_group(ROOT, "studio")
     with pytest.raises(Conflict):
