@@ -199,7 +199,8 @@ def build_services(
         _open_accounts(config, overrides, closing)
     overrides.setdefault("prices", read_prices(config.price_file))
     if "ledger" not in overrides:
-        overrides["ledger"] = LedgerHandle(config.database_url, config.easel_dir)
+        url, shared = config.database_url, nodes.are_several
+        overrides["ledger"] = LedgerHandle(url, config.easel_dir, shared=shared)
         closing.callback(overrides["ledger"].close)
     overrides.setdefault("credentials", _read_credentials(config))
     overrides.setdefault("signer", UrlSigner(session_key(config.easel_dir)))

@@ -97,7 +97,18 @@ class UserTrees:
         with turn:  # of this tree alone: looking at its models takes a while
             with self._lock:
                 known = self._open.get(name)
-            return known or self._add(self._open_tree(name))
+            if known is not None:
+                return known
+            before = self._shared_state()
+            tree = self._add(self._open_tree(name))
+            if self._shared_state() != before:
+                self.follow()  # it was not among those that heard of it
+            return tree
+
+    def _shared_state(self) -> tuple[object, ...]:
+        """What changes with all that users' lists have in common."""
+        shared = self.service.registry
+        return shared.revision, shared.plugin_families, shared.folders.plugin_folders
 
     def _add(self, tree: UserTree) -> UserTree:
         with self._lock:
@@ -152,7 +163,7 @@ class UserTrees:
     def _open_tree(self, name: str) -> UserTree:
         config = user_config(self.service.config, name)
         make_user_folders(config)
-        self._start_follower()  # before the first look: what comes meanwhile is told
+        self._start_follower()
         registry = user_registry_of(config, self.service.registry)
         registry.start()
         watcher = Watcher(own_folders(config, registry), config.watch, lambda _: registry.refresh())
