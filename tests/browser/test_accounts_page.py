@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 from test_files_tab import safetensors
 from test_upload_page import drop, goto
 
-from tests.wait import wait_until
+from tests.wait import TIMEOUT, wait_until
 
 pytestmark = pytest.mark.browser
 WORDS, OTHER_WORDS = "five wet maps hum", "nine dry oars sing"
@@ -176,11 +176,11 @@ def test_ones_own_tokens_logins_and_password(browser: Browser, easel: Easel, adm
         token = bob.locator("[data-secret]").input_value()
         bob.click("#token_done")
         me, bearer = f"{easel.url}/api/v1/me", {"Authorization": f"Bearer {token}"}
-        assert requests.get(me, headers=bearer, timeout=60).json()["scopes"] == ["generate"]
+        assert requests.get(me, headers=bearer, timeout=TIMEOUT).json()["scopes"] == ["generate"]
         bob.locator("#account_token_list").get_by_role("button").click()
         bob.get_by_role("button", name="Revoke", exact=True).click()
         expect(bob.get_by_text("None yet.")).to_be_visible()
-        assert requests.get(me, headers=bearer, timeout=60).status_code == 401
+        assert requests.get(me, headers=bearer, timeout=TIMEOUT).status_code == 401
 
         open_view(bob, "own")
         logins = bob.locator("#account_logins li")

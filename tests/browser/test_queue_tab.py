@@ -7,6 +7,7 @@ import pytest
 import requests
 from playwright.sync_api import Page, expect
 
+from tests.wait import TIMEOUT
 from tests.webapp.conftest import write_checkpoint
 from tests.webapp.web_process import WebProcess, web_process
 from webapp.accounts_command import run_users
@@ -33,9 +34,11 @@ def service(
         for name in ("bob", "ann", "ann"):
             session = requests.Session()
             login = {"username": name, "password": WORDS}
-            session.post(f"{process.url}/api/v1/login", json=login, timeout=60).raise_for_status()
+            session.post(
+                f"{process.url}/api/v1/login", json=login, timeout=TIMEOUT
+            ).raise_for_status()
             job = {"path": "/sdapi/v1/txt2img", "body": BODY}
-            session.post(f"{process.url}/api/v1/jobs", json=job, timeout=60).raise_for_status()
+            session.post(f"{process.url}/api/v1/jobs", json=job, timeout=TIMEOUT).raise_for_status()
         yield process
 
 

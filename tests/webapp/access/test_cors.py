@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 import requests
 
+from tests.wait import TIMEOUT
 from tests.webapp.web_process import WebProcess, web_process
 from webapp.access.cors import AllowedOrigins, is_own
 
@@ -82,7 +83,7 @@ def open_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebProces
 def browser(open_service: WebProcess) -> requests.Session:
     """Somebody who is logged in."""
     session = requests.Session()
-    assert session.post(f"{open_service.url}/login", json={"token": TOKEN}, timeout=30).ok
+    assert session.post(f"{open_service.url}/login", json={"token": TOKEN}, timeout=TIMEOUT).ok
     return session
 
 
@@ -92,15 +93,18 @@ def test_under_a_star_a_login_does_not_count_elsewhere(
 ) -> None:
     for method, path in (("GET", "/sdapi/v1/options"), ("POST", "/sdapi/v1/interrupt")):
         answer = browser.request(
-            method, open_service.url + path, headers={"Origin": origin}, timeout=30
+            method, open_service.url + path, headers={"Origin": origin}, timeout=TIMEOUT
         )
         assert answer.status_code == 401
         assert answer.headers[f"{ACCESS}Origin"] == "*"
         assert f"{ACCESS}Credentials" not in answer.headers
         own = {"Origin": origin, "Authorization": TOKEN}
-        assert requests.request(method, open_service.url + path, headers=own, timeout=30).ok
+        assert requests.request(method, open_service.url + path, headers=own, timeout=TIMEOUT).ok
     login = requests.post(
-        f"{open_service.url}/login", json={"token": TOKEN}, headers={"Origin": origin}, timeout=30
+        f"{open_service.url}/login",
+        json={"token": TOKEN},
+        headers={"Origin": origin},
+        timeout=TIMEOUT,
     )
     assert (login.status_code, "Set-Cookie" in login.headers) == (403, False)
 
@@ -117,9 +121,9 @@ def test_preflights_and_errors_say_who_may_read(open_service: WebProcess, path: 
         ("https://friend.example", "https://friend.example", "true"),
     ):
         before = requests.options(
-            open_service.url + path, headers={"Origin": origin, **asks}, timeout=30
+            open_service.url + path, headers={"Origin": origin, **asks}, timeout=TIMEOUT
         )
-        after = requests.get(open_service.url + path, headers={"Origin": origin}, timeout=30)
+        after = requests.get(open_service.url + path, headers={"Origin": origin}, timeout=TIMEOUT)
         assert before.status_code == 204
         assert before.headers[f"{ACCESS}Headers"] == "authorization"
         for answer in (before, after):
@@ -133,7 +137,7 @@ def test_under_a_star_a_picture_on_another_page_has_no_login(
     open_service: WebProcess, browser: requests.Session, mode: str, counts: bool
 ) -> None:
     sent = {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": mode}
-    answer = browser.get(f"{open_service.url}/sdapi/v1/options", headers=sent, timeout=30)
+    answer = browser.get(f"{open_service.url}/sdapi/v1/options", headers=sent, timeout=TIMEOUT)
     assert answer.status_code == (200 if counts else 401)
 
 
@@ -141,23 +145,24 @@ def test_a_trusted_page_uses_its_visitors_login(
     open_service: WebProcess, browser: requests.Session
 ) -> None:
     at = f"{open_service.url}/sdapi/v1/interrupt"
-    assert browser.post(at, headers={"Origin": "https://friend.example"}, timeout=30).ok
-    assert browser.post(at, headers={"Origin": open_service.url}, timeout=30).ok
+    assert browser.post(at, headers={"Origin": "https://friend.example"}, timeout=TIMEOUT).ok
+    assert browser.post(at, headers={"Origin": open_service.url}, timeout=TIMEOUT).ok
     assert (
-        browser.post(at, headers={"Origin": "http://friend.example"}, timeout=30).status_code == 401
+        browser.post(at, headers={"Origin": "http://friend.example"}, timeout=TIMEOUT).status_code
+        == 401
     )
 
 
 def test_behind_a_proxy_with_tls(open_service: WebProcess) -> None:
     """The proxy hands ``Host`` on; whether it says that it spoke https or not."""
-    login = requests.post(f"{open_service.url}/login", json={"token": TOKEN}, timeout=30)
+    login = requests.post(f"{open_service.url}/login", json={"token": TOKEN}, timeout=TIMEOUT)
     cookie = login.headers["Set-Cookie"].partition(";")[0]
 
     def asks(origin: str, **headers: str) -> int:
         sent = {"Host": "easel.example", "Origin": origin, "Cookie": cookie}
         sent |= {name.replace("_", "-"): text for name, text in headers.items()}
         at = f"{open_service.url}/sdapi/v1/interrupt"
-        return requests.post(at, headers=sent, timeout=30).status_code
+        return requests.post(at, headers=sent, timeout=TIMEOUT).status_code
 
     assert asks("https://easel.example") == 200
     assert asks("https://easel.example", X_Forwarded_Proto="https") == 200

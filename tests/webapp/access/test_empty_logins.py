@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import requests
 
+from tests.wait import TIMEOUT
 from tests.webapp.web_process import WebProcess, web_process
 from webapp.access.login_throttle import MAX_FAILURES
 
@@ -39,7 +40,9 @@ def basic(name: str, password: str) -> dict[str, str]:
 
 
 def ask(served: WebProcess, method: str, path: str, **more: Any) -> requests.Response:
-    return requests.request(method, served.url + path, timeout=30, allow_redirects=False, **more)
+    return requests.request(
+        method, served.url + path, timeout=TIMEOUT, allow_redirects=False, **more
+    )
 
 
 def test_empty_ones_lock_nobody_out(login_service: WebProcess) -> None:

@@ -25,7 +25,7 @@ from pydantic_core import PydanticSerializationError
 from tests.conftest import ROOT
 from tests.plugins.plugin_files import make_plugin
 from tests.queue_server import QueueServer, require_program
-from tests.wait import exit_code, wait_until
+from tests.wait import TIMEOUT, exit_code, wait_until
 from tests.webapp.web_process import free_port, web_process
 from webapp.access.secret import Secret
 from webapp.http.openapi import CONVERTER
@@ -122,7 +122,7 @@ def test_no_route_tells_a_secret_to_anybody(secret_service: Served) -> None:
     for headers in secret_service.everybody():
         for route in ROUTES:
             address = secret_service.url + CONVERTER.sub("x", route)
-            with requests.get(address, headers=headers, timeout=30, stream=True) as answer:
+            with requests.get(address, headers=headers, timeout=TIMEOUT, stream=True) as answer:
                 stream = answer.headers.get("Content-Type", "").startswith("text/event-stream")
                 text = next(answer.iter_content(1 << 16), b"") if stream else answer.content
             assert MARK.encode() not in text, (route, text[:2000])
@@ -131,7 +131,7 @@ def test_no_route_tells_a_secret_to_anybody(secret_service: Served) -> None:
     assert answered > 2 * len(ROUTES)
     headers = {"Authorization": secret_value(SECRET[0])}
     told = requests.get(
-        f"{secret_service.url}/sdapi/v1/cmd-flags", headers=headers, timeout=30
+        f"{secret_service.url}/sdapi/v1/cmd-flags", headers=headers, timeout=TIMEOUT
     ).json()
     assert all(told[flag.name.replace("-", "_")] is None for flag in SECRET)
 

@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from tests.conftest import ROOT
-from tests.wait import exit_code, wait_until
+from tests.wait import TIMEOUT, exit_code, wait_until
 from tests.webapp.accounts.postgres_server import PostgresServer
 from tests.webapp.web_process import WebProcess, web_process
 from webapp.accounts_command import run_tokens, run_users
@@ -32,7 +32,7 @@ def login(service: WebProcess, name: str, password: str = WORDS) -> requests.Ses
     """A session of a user who has logged in."""
     session = requests.Session()
     body = {"username": name, "password": password}
-    session.post(f"{service.url}/api/v1/login", json=body, timeout=60).raise_for_status()
+    session.post(f"{service.url}/api/v1/login", json=body, timeout=TIMEOUT).raise_for_status()
     return session
 
 
@@ -58,12 +58,12 @@ def test_from_the_first_start_to_a_disabled_user(service: WebProcess) -> None:
     code = found[2]
     assert found[1] == f"http://localhost:{service.port}/invite/{code}"
     link = f"{service.url}/invite/{code}"
-    assert requests.get(f"{service.url}/api/v1/me", timeout=60).status_code == 401
-    assert requests.get(link, timeout=60).status_code == 200
+    assert requests.get(f"{service.url}/api/v1/me", timeout=TIMEOUT).status_code == 401
+    assert requests.get(link, timeout=TIMEOUT).status_code == 200
     form = {"username": "root", "password": WORDS, "repeated": WORDS}
     browser = requests.Session()
-    assert browser.post(link, data=form, timeout=60).url == f"{service.url}/"
-    assert browser.get(f"{service.url}/api/v1/me", timeout=60).json()["role"] == "admin"
+    assert browser.post(link, data=form, timeout=TIMEOUT).url == f"{service.url}/"
+    assert browser.get(f"{service.url}/api/v1/me", timeout=TIMEOUT).json()["role"] == "admin"
 
     where = ("--data-dir", str(service.data_dir), service.flags[1])
     made = easel("users", "add", "ann", "--role", "member", *where)
@@ -72,16 +72,16 @@ def test_from_the_first_start_to_a_disabled_user(service: WebProcess) -> None:
     token = easel("tokens", "add", "ann", "--scope", "read", *where).stdout.strip()
     ann, script = login(service, "ann", password), {"Authorization": f"Bearer {token}"}
     me = f"{service.url}/api/v1/me"
-    assert ann.get(me, timeout=60).json()["name"] == "ann"
-    assert requests.get(me, headers=script, timeout=60).json()["scopes"] == ["read"]
+    assert ann.get(me, timeout=TIMEOUT).json()["name"] == "ann"
+    assert requests.get(me, headers=script, timeout=TIMEOUT).json()["scopes"] == ["read"]
 
     service.kill_serving()
     service.wait()
-    assert ann.get(me, timeout=60).status_code == 200
+    assert ann.get(me, timeout=TIMEOUT).status_code == 200
     assert easel("users", "disable", "ann", *where).returncode == 0
-    assert ann.get(me, timeout=60).status_code == 401
-    assert requests.get(me, headers=script, timeout=60).status_code == 401
-    lines = browser.get(f"{service.url}/api/v1/audit?text=ann", timeout=60).json()["entries"]
+    assert ann.get(me, timeout=TIMEOUT).status_code == 401
+    assert requests.get(me, headers=script, timeout=TIMEOUT).status_code == 401
+    lines = browser.get(f"{service.url}/api/v1/audit?text=ann", timeout=TIMEOUT).json()["entries"]
     assert {line["actor"][:12] for line in lines} == {"command line", "ann"}
 
     log = service.log_text()
@@ -102,7 +102,7 @@ def test_no_route_log_line_or_process_tells_a_secret(service: WebProcess) -> Non
     for path in sorted(paths):
         address = service.url + CONVERTER.sub("x", path)
         for headers in ({}, {"Authorization": f"{MARK}-owner"}):
-            with requests.get(address, headers=headers, timeout=60, stream=True) as answer:
+            with requests.get(address, headers=headers, timeout=TIMEOUT, stream=True) as answer:
                 live = answer.headers.get("Content-Type", "").startswith("text/event-stream")
                 text = next(answer.iter_content(1 << 16), b"") if live else answer.content
             assert MARK.encode() not in text, path

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from tests.image_compare import is_same_drawing
+from tests.wait import TIMEOUT
 from tests.webapp.easel_server import serve_easel
 from tests.webapp.web_process import web_process
 
@@ -88,7 +89,7 @@ def test_addresses(api: Any) -> None:
     )
     assert len({entry.url for entry in answer.data}) == 2
     for entry in answer.data:
-        with urllib.request.urlopen(entry.url, timeout=20) as file:
+        with urllib.request.urlopen(entry.url, timeout=TIMEOUT) as file:
             assert file.headers["Content-Type"] == "image/webp"
             assert Image.open(BytesIO(file.read())).size == (64, 64)
 

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from tests.conftest import ROOT
-from tests.wait import exit_code, wait_until
+from tests.wait import TIMEOUT, exit_code, wait_until
 from tests.webapp.accounts.postgres_server import PostgresServer
 from tests.webapp.web_process import WebProcess, web_process
 from webapp.queues.contracts.charges import JobOutput
@@ -41,7 +41,7 @@ def service(
 def ask(service: WebProcess, **query: str) -> Any:
     """The report of this month."""
     address = f"{service.url}/api/v1/usage"
-    answer = requests.get(address, params=query, headers=OWNER, timeout=60)
+    answer = requests.get(address, params=query, headers=OWNER, timeout=TIMEOUT)
     assert answer.status_code == 200, answer.text
     return answer.json()
 
@@ -60,14 +60,14 @@ def work(service: WebProcess, *jobs: str) -> None:
 def test_charges_reach_the_ledger_once_and_outlive_process_and_user(service: WebProcess) -> None:
     users = f"{service.url}/api/v1/users"
     body = {"name": "ann", "role": "member", "password": "five wet maps hum"}
-    requests.post(users, json=body, headers=OWNER, timeout=60).raise_for_status()
+    requests.post(users, json=body, headers=OWNER, timeout=TIMEOUT).raise_for_status()
     work(service, "1", "2")
     wait_until(lambda: ask(service)["total"]["jobs"] == 2)
     service.kill_serving()
     work(service, "3")
     service.wait()
     wait_until(lambda: ask(service)["total"]["jobs"] == 3)
-    requests.delete(f"{users}/ann", headers=OWNER, timeout=60).raise_for_status()
+    requests.delete(f"{users}/ann", headers=OWNER, timeout=TIMEOUT).raise_for_status()
     (row,) = ask(service, by="user,device")["rows"]
     assert (row["user"], row["device"], row["gpu_seconds"]) == ("ann", "cuda:0@h", 12.0)
     assert (row["drawing_seconds"], row["cost"], row["pictures"]) == (9.0, 4.5, 6)

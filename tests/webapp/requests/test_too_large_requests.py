@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from tests.wait import TIMEOUT
 from tests.webapp.conftest import write_model
 from tests.webapp.web_process import WebProcess, web_process
 
@@ -143,7 +144,7 @@ def refusal_of(service: WebProcess, path: str, body: object) -> str:
         service.url + path, json.dumps(body).encode(), {"Content-Type": "application/json"}
     )
     with pytest.raises(urllib.error.HTTPError) as caught:
-        urllib.request.urlopen(asked, timeout=30)
+        urllib.request.urlopen(asked, timeout=TIMEOUT)
     told = caught.value.read().decode()
     assert caught.value.code == 422, told
     return str(json.loads(told)["detail"])

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 from generator.models.kinds import FOLDERS_BY_KIND
 from tests.generator.models.hostile_pickles import PICKLES, zip_pickle
-from tests.wait import wait_until
+from tests.wait import TIMEOUT, wait_until
 from tests.webapp.routes.bad_model_files import BAD, EMBEDDINGS
 from tests.webapp.web_process import WebProcess
 
@@ -62,7 +62,7 @@ def fill(folder: Path) -> None:
 def get(service: WebProcess, path: str) -> tuple[int, bytes]:
     """Status and body; a route that waits for a pipe never answers."""
     try:
-        with urllib.request.urlopen(service.url + path, timeout=20) as answer:
+        with urllib.request.urlopen(service.url + path, timeout=TIMEOUT) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()
@@ -73,7 +73,7 @@ def post(service: WebProcess, path: str, body: object) -> bytes:
     asked = urllib.request.Request(
         service.url + path, json.dumps(body).encode(), {"Content-Type": "application/json"}
     )
-    with urllib.request.urlopen(asked, timeout=60) as answer:
+    with urllib.request.urlopen(asked, timeout=TIMEOUT) as answer:
         found: bytes = answer.read()
     return found
 
@@ -153,7 +153,7 @@ def test_folders_are_told_over_webdav_and_packed(service: WebProcess) -> None:
     for folder in ("models/Lora", "outputs"):
         asked = urllib.request.Request(f"{service.url}/dav/data/{folder}/", method="PROPFIND")
         asked.add_header("Depth", "1")
-        with urllib.request.urlopen(asked, timeout=20) as answer:
+        with urllib.request.urlopen(asked, timeout=TIMEOUT) as answer:
             assert answer.status == 207
             assert b"good.safetensors" in answer.read()
     status, body = get(service, "/api/files/archive?path=/data/models/Lora")

@@ -14,7 +14,7 @@ from generator.pictures.base64_images import read_base64
 from tests.generator.models.diffusers_folders_made import save_folder
 from tests.image_compare import is_same_drawing
 from tests.parity.service import Service, run_service
-from tests.wait import wait_until
+from tests.wait import TIMEOUT, wait_until
 from tests.webapp.web_process import WebProcess
 
 DEFAULT = Path(__file__).parents[3] / "generator/default_checkpoint/easel-default.safetensors"
@@ -44,7 +44,7 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebProcess]:
 
 
 def ask(web: WebProcess, path: str) -> Any:
-    with urllib.request.urlopen(f"{web.url}{path}", timeout=60) as answer:
+    with urllib.request.urlopen(f"{web.url}{path}", timeout=TIMEOUT) as answer:
         return json.load(answer)
 
 

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from generator.model_tools import write_model
 from tests.parity.service import Service
-from tests.wait import wait_until
+from tests.wait import TIMEOUT, wait_until
 from tests.webapp.easel_server import serve_easel
 
 MERGE = {"models": ["easel-default", "second"], "multiplier": 0.5}
@@ -64,7 +64,7 @@ def test_a_merge_draws_at_once(easel: tuple[Service, str]) -> None:
     )
     assert told["size"] == path.stat().st_size
     assert str(easel[0].data_dir) not in answer.text
-    listed = requests.get(f"{easel[1]}/sdapi/v1/sd-models", timeout=60).json()
+    listed = requests.get(f"{easel[1]}/sdapi/v1/sd-models", timeout=TIMEOUT).json()
     assert "half" in [entry["model_name"] for entry in listed]
     wish = {"width": 64, "height": 64, "steps": 1, "prompt": "a house",
             "override_settings": {"sd_model_checkpoint": "half"}}  # fmt: skip
@@ -82,12 +82,12 @@ def test_a_conversion_changes_the_form_alone(easel: tuple[Service, str]) -> None
 
 
 def test_the_report_is_answered(easel: tuple[Service, str]) -> None:
-    told = requests.get(f"{easel[1]}/api/models/report", timeout=60).json()
+    told = requests.get(f"{easel[1]}/api/models/report", timeout=TIMEOUT).json()
     assert told["unused"] is None  # this Easel keeps no index of pictures
     assert told["kinds"][0]["kind"] == "checkpoint"
     (checkpoints(easel[0]) / "page.safetensors").write_text("<html>")
-    requests.post(f"{easel[1]}/sdapi/v1/refresh-checkpoints", timeout=60)
-    told = requests.get(f"{easel[1]}/api/models/report", timeout=60).json()
+    requests.post(f"{easel[1]}/sdapi/v1/refresh-checkpoints", timeout=TIMEOUT)
+    told = requests.get(f"{easel[1]}/api/models/report", timeout=TIMEOUT).json()
     (unreadable,) = told["unreadable"]
     assert unreadable["file"] == "models/Stable-diffusion/page.safetensors"
     assert "page.safetensors" in unreadable["reason"]

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from tests.generator.control import fake_preprocessors as fake
+from tests.wait import TIMEOUT
 from tests.webapp.easel_server import serve_easel
 
 FOLDER = "models/ControlNet-annotators"
@@ -42,7 +43,7 @@ def detect(url: str, module: str) -> "requests.Response":
         "controlnet_input_images": [encode_picture()],
         "controlnet_processor_res": 64,
     }
-    return requests.post(f"{url}/controlnet/detect", json=body, timeout=100)
+    return requests.post(f"{url}/controlnet/detect", json=body, timeout=TIMEOUT)
 
 
 def draw(url: str, module: str) -> "requests.Response":
@@ -55,11 +56,11 @@ def draw(url: str, module: str) -> "requests.Response":
         "height": 64,
         "alwayson_scripts": {"controlnet": {"args": [reference, unit]}},
     }
-    return requests.post(f"{url}/sdapi/v1/txt2img", json=body, timeout=100)
+    return requests.post(f"{url}/sdapi/v1/txt2img", json=body, timeout=TIMEOUT)
 
 
 def test_what_is_missing_is_told_and_the_lists_stay(url: str, data_dir: Path) -> None:
-    lists = requests.get(f"{url}/controlnet/module_list", timeout=100).json()
+    lists = requests.get(f"{url}/controlnet/module_list", timeout=TIMEOUT).json()
     assert {"hed", "openpose_full", "depth_zoe"} <= set(lists["module_list"])
     with fake.missing():
         answer = detect(url, "softedge_hed")

@@ -11,7 +11,7 @@ import requests
 from PIL import Image
 
 from generator.pictures.base64_images import write_base64
-from tests.wait import wait_until
+from tests.wait import TIMEOUT, wait_until
 from tests.webapp.conftest import write_checkpoint
 from tests.webapp.web_process import WebProcess, web_process
 from webapp.accounts_command import run_users
@@ -51,7 +51,7 @@ def easel(service: WebProcess) -> Any:
 def login(service: WebProcess, name: str) -> requests.Session:
     session = requests.Session()
     body = {"username": name, "password": WORDS}
-    session.post(f"{service.url}/api/v1/login", json=body, timeout=60).raise_for_status()
+    session.post(f"{service.url}/api/v1/login", json=body, timeout=TIMEOUT).raise_for_status()
     return session
 
 
@@ -60,14 +60,14 @@ def test_each_sees_their_own_jobs_and_of_others_the_number(service: WebProcess, 
     api = f"{service.url}/api/v1"
     easel("limit", "group:studio", "weight=2", "running_jobs=1", "priority=3")
     put = {"kind": "user", "name": "bob", "limits": {"pictures_day": 3.0, "waiting_jobs": 5.0}}
-    limits = root.put(f"{api}/limits/user/bob", json=put["limits"], timeout=60)
+    limits = root.put(f"{api}/limits/user/bob", json=put["limits"], timeout=TIMEOUT)
     assert limits.json() == put
     for session in (ann, ann, bob):
-        assert session.post(f"{api}/jobs", json=JOB, timeout=60).status_code == 202
+        assert session.post(f"{api}/jobs", json=JOB, timeout=TIMEOUT).status_code == 202
 
     def look(session: requests.Session) -> requests.Response | None:
         """The queue once all three jobs are seen: it is looked at once in a while."""
-        answer = session.get(f"{api}/queue", timeout=60)
+        answer = session.get(f"{api}/queue", timeout=TIMEOUT)
         return answer if answer.json()["waiting"] == 3 else None
 
     told = wait_until(lambda: look(ann))
@@ -88,7 +88,7 @@ def test_each_sees_their_own_jobs_and_of_others_the_number(service: WebProcess, 
     pictures = others.json()["quotas"][0]
     assert (pictures["name"], pictures["limit"], pictures["in_queue"]) == ("pictures_day", 3.0, 1)
     assert not [word for word in SECRET_WORDS if word in others.text]
-    everything = root.get(f"{api}/queue", timeout=60).json()
+    everything = root.get(f"{api}/queue", timeout=TIMEOUT).json()
     assert [job["user"] for job in everything["jobs"]] == ["ann", "ann", "bob"]
 
 
@@ -97,17 +97,17 @@ def test_over_quota_says_when_it_resets_and_nothing_is_stored(
 ) -> None:
     easel("limit", "bob", "pictures_day=3", "job_megapixel_steps=1")
     bob, api = login(service, "bob"), f"{service.url}/api/v1"
-    before = bob.get(f"{api}/queue", timeout=60).json()["waiting"]
+    before = bob.get(f"{api}/queue", timeout=TIMEOUT).json()["waiting"]
     body = {**JOB["body"], "n_iter": 3}  # type: ignore[dict-item]
-    refused = bob.post(f"{api}/jobs", json={**JOB, "body": body}, timeout=60)
+    refused = bob.post(f"{api}/jobs", json={**JOB, "body": body}, timeout=TIMEOUT)
     assert refused.status_code == 429
     assert 0 < int(refused.headers["Retry-After"]) <= 24 * 3600 + 1
     quota = refused.json()["quota"]
     assert (quota["name"], quota["limit"], quota["resets_at"] % 86400) == ("pictures_day", 3, 0)
-    dry = bob.post(f"{api}/jobs?dry_run=1", json={**JOB, "body": body}, timeout=60)
-    direct = bob.post(f"{service.url}/sdapi/v1/txt2img", json=body, timeout=60)
+    dry = bob.post(f"{api}/jobs?dry_run=1", json={**JOB, "body": body}, timeout=TIMEOUT)
+    direct = bob.post(f"{service.url}/sdapi/v1/txt2img", json=body, timeout=TIMEOUT)
     openai = {"prompt": "a", "n": 3, "size": "64x64"}
-    as_openai = bob.post(f"{service.url}/v1/images/generations", json=openai, timeout=60)
+    as_openai = bob.post(f"{service.url}/v1/images/generations", json=openai, timeout=TIMEOUT)
     for answer in (dry, direct, as_openai):
         assert answer.status_code == 429, answer.text
         assert "Retry-After" in answer.headers
@@ -116,15 +116,15 @@ def test_over_quota_says_when_it_resets_and_nothing_is_stored(
     enlarging = {"path": "/sdapi/v1/extra-single-image", "body": image}
     batch = {**enlarging, "path": "/sdapi/v1/extra-batch-images",
              "body": {"imageList": [{"data": image["image"], "name": "a"}] * 4}}  # fmt: skip
-    enlarged = bob.post(f"{api}/jobs?dry_run=1", json=enlarging, timeout=60)
+    enlarged = bob.post(f"{api}/jobs?dry_run=1", json=enlarging, timeout=TIMEOUT)
     assert enlarged.status_code == 200, enlarged.text
-    enlarged = bob.post(f"{api}/jobs", json=batch, timeout=60)
+    enlarged = bob.post(f"{api}/jobs", json=batch, timeout=TIMEOUT)
     assert (enlarged.status_code, enlarged.json()["quota"]["name"]) == (429, "pictures_day")
     large = {**JOB["body"], "width": 1024, "height": 1024}  # type: ignore[dict-item]
-    answer = bob.post(f"{service.url}/sdapi/v1/txt2img", json=large, timeout=60)
+    answer = bob.post(f"{service.url}/sdapi/v1/txt2img", json=large, timeout=TIMEOUT)
     assert (answer.status_code, "Retry-After" in answer.headers) == (422, False)
     assert "megapixel-steps" in answer.json()["detail"]
-    assert bob.get(f"{api}/queue", timeout=60).json()["waiting"] == before
+    assert bob.get(f"{api}/queue", timeout=TIMEOUT).json()["waiting"] == before
 
 
 def test_what_the_ledger_knows_counts(service: WebProcess, easel: Any) -> None:
@@ -134,26 +134,26 @@ def test_what_the_ledger_knows_counts(service: WebProcess, easel: Any) -> None:
     handle = LedgerHandle(None, service.data_dir / ".easel")
     charge = Charge("0" * 32, "d", "dora", time.time(), 39.0, group="studio")
     handle.get().record(charge)
-    assert dora.post(f"{api}/jobs", json=JOB, timeout=60).status_code == 202
+    assert dora.post(f"{api}/jobs", json=JOB, timeout=TIMEOUT).status_code == 202
     handle.get().record(replace(charge, delivery="e", gpu_seconds=1.5))
     handle.close()
-    refused = dora.post(f"{api}/jobs", json=JOB, timeout=60)
+    refused = dora.post(f"{api}/jobs", json=JOB, timeout=TIMEOUT)
     assert refused.status_code == 429
     assert "40.0 GPU seconds a month; 40.5 are used" in refused.json()["detail"]
-    (quota,) = dora.get(f"{api}/queue", timeout=60).json()["quotas"]
+    (quota,) = dora.get(f"{api}/queue", timeout=TIMEOUT).json()["quotas"]
     assert (quota["name"], quota["used"]) == ("gpu_seconds_month", 40.5)
 
 
 def test_groups_and_limits_over_the_api(service: WebProcess, easel: Any) -> None:
     root, api = login(service, "root"), f"{service.url}/api/v1"
-    assert root.post(f"{api}/groups", json={"name": "Lab"}, timeout=60).status_code == 200
+    assert root.post(f"{api}/groups", json={"name": "Lab"}, timeout=TIMEOUT).status_code == 200
     new = {"name": "carl", "password": WORDS, "group": "lab"}
-    assert root.post(f"{api}/users", json=new, timeout=60).json()["group"] == "lab"
+    assert root.post(f"{api}/users", json=new, timeout=TIMEOUT).json()["group"] == "lab"
     carl = login(service, "carl")
-    moved = root.patch(f"{api}/users/carl", json={"group": "studio"}, timeout=60)
+    moved = root.patch(f"{api}/users/carl", json={"group": "studio"}, timeout=TIMEOUT)
     assert moved.json()["group"] == "studio"
-    assert carl.get(f"{api}/me", timeout=60).status_code == 200  # another group ends no login
-    groups = root.get(f"{api}/groups", timeout=60).json()["groups"]
+    assert carl.get(f"{api}/me", timeout=TIMEOUT).status_code == 200  # another group ends no login
+    groups = root.get(f"{api}/groups", timeout=TIMEOUT).json()["groups"]
     assert [(each["name"], each["members"]) for each in groups] == [
         ("lab", []), ("studio", ["ann", "carl", "dora"]),
     ]  # fmt: skip
@@ -166,11 +166,13 @@ def test_groups_and_limits_over_the_api(service: WebProcess, easel: Any) -> None
         ("PUT", "limits/user/carl", {"running_jobs": "many"}, 422),
         ("PUT", "limits/group/lab", {"stored_bytes": 1}, 422),
     ):  # fmt: skip
-        answer = root.request(method, f"{api}/{path}", json=body, timeout=60)
+        answer = root.request(method, f"{api}/{path}", json=body, timeout=TIMEOUT)
         assert answer.status_code == status, (path, body, answer.text)
-    assert root.delete(f"{api}/groups/lab", timeout=60).status_code == 200
-    assert root.patch(f"{api}/users/carl", json={"group": ""}, timeout=60).json()["group"] is None
+    assert root.delete(f"{api}/groups/lab", timeout=TIMEOUT).status_code == 200
+    assert (
+        root.patch(f"{api}/users/carl", json={"group": ""}, timeout=TIMEOUT).json()["group"] is None
+    )
     role = {"running_jobs": 2}
-    assert root.put(f"{api}/limits/role/member", json=role, timeout=60).status_code == 200
-    kinds = [one["kind"] for one in root.get(f"{api}/limits", timeout=60).json()["limits"]]
+    assert root.put(f"{api}/limits/role/member", json=role, timeout=TIMEOUT).status_code == 200
+    kinds = [one["kind"] for one in root.get(f"{api}/limits", timeout=TIMEOUT).json()["limits"]]
     assert "role" in kinds
