@@ -72,6 +72,7 @@ class DrainThread(threading.Thread):
                 self._compact()
         except (QueueError, sqlite3.Error, Unavailable, AccountsUnusable) as error:
             self._report(str(error.__cause__ or error), None)
+            self._mend(error)
             return False
         except Exception as error:
             self._report(repr(error), error)
@@ -84,6 +85,12 @@ class DrainThread(threading.Thread):
         if day != self._compacted:
             self.handle.get().compact(first_day_kept(self.months, self.clock()))
             self._compacted = day
+
+    def _mend(self, error: Exception) -> None:
+        try:
+            self.handle.mend(error)
+        except OSError as failure:
+            self._report(str(failure), None)
 
     def _report(self, text: str, error: Exception | None) -> None:
         if text != self._last_error:
