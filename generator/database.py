@@ -217,7 +217,7 @@ def check_database(connection: sqlite3.Connection, path: Path, layout: CacheSche
 
 
 def check_pages(connection: sqlite3.Connection, path: Path) -> None:
-    """Read a file through that is not too large for it. Raises :class:`Damaged` and its kin."""
+    """Read all but a large file through. Raises :class:`Damaged` or its kin."""
     if path.stat().st_size <= MAX_CHECKED_BYTES:
         verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if verdict != "ok":
