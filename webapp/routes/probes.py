@@ -71,7 +71,7 @@ def find_readiness(services: Services) -> tuple[Response, int]:
     """Whether a request would be drawn now. Raises ``QueueError`` where the store is not there."""
     if why := services.queue.loss_reason():
         return jsonify({"status": "no queue", "reason": why}), 503
-    if is_draining(services.worker_commands):
+    if is_draining(services.service_notices):
         answer = jsonify({"status": "draining"})
         answer.headers["Retry-After"] = "30"
         return answer, 503

@@ -63,7 +63,7 @@ def answer_watch(services: Services, queue: EntryQueue, call: QueueCall) -> Resp
     leave = services.watchers.enter(who)
 
     def goes_on() -> bool:
-        return not is_draining(services.worker_commands)
+        return not is_draining(services.service_notices)
 
     is_socket = request.headers.get("Upgrade", "").lower() == "websocket"
     serve = watching.serve_socket if is_socket else watching.serve_stream
@@ -120,7 +120,7 @@ def wait_for_entries(
                 queue.let_go([entry.index for entry in entries])
                 raise CallerLeft
             left -= CHECK_SECONDS
-            if entries or left <= 0 or is_draining(services.worker_commands):
+            if entries or left <= 0 or is_draining(services.service_notices):
                 return entries
 
 
