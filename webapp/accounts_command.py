@@ -6,7 +6,6 @@ import sqlite3
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from webapp.access.scopes import AccessScope
@@ -26,6 +25,7 @@ from webapp.queues.errors import QueueError
 from webapp.settings.config import UnknownFlag
 from webapp.settings.data_dir import CannotUse, open_store, prepare_data_dir
 from webapp.settings.passed_flags import add_command, complain, parse_passed, show_flag
+from webapp.utc_days import day_of
 
 if TYPE_CHECKING:
     from webapp.settings.config import Config
@@ -227,7 +227,7 @@ def add_token(arguments: argparse.Namespace, accounts: Accounts, actor: Actor) -
     spec = TokenSpec(arguments.label, scopes, arguments.days)
     secret, made = accounts.add_token(actor, arguments.name, spec)
     print(secret.reveal())
-    until = f"until {_date(made.expires)}" if made.expires else "without end"
+    until = f"until {day_of(made.expires)}" if made.expires else "without end"
     print(f"For {', '.join(made.scopes)}, {until}; kept as a digest alone.", file=sys.stderr)
 
 
@@ -237,7 +237,7 @@ def show_tokens(arguments: argparse.Namespace, accounts: Accounts, actor: Actor)
     if user is None:
         raise NothingThere(f"There is no user {arguments.name!r}.")
     for one in list_tokens(accounts.database, user):
-        until = _date(one.expires) if one.expires else "never"
+        until = day_of(one.expires) if one.expires else "never"
         print(f"{one.id}\t{' '.join(one.scopes)}\tends {until}\t{one.label}")
 
 
@@ -303,10 +303,6 @@ def _role(text: str) -> Role:
     except ValueError:
         message = f"{text!r}: one of {_choices(Role)} is expected"
         raise argparse.ArgumentTypeError(message) from None
-
-
-def _date(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).date().isoformat()
 
 
 def _choices(kind: type[Role]) -> str:

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from webapp.accounts.errors import AccountsUnusable
 from webapp.errors import Unavailable
 from webapp.ledger.handle import LedgerHandle
-from webapp.ledger.utc_days import day_of, first_day_kept
 from webapp.queues.contracts.charges import BusyTime, Charge, Charges
 from webapp.queues.errors import QueueError
+from webapp.utc_days import day_of, first_of_month
 
 LOOK_SECONDS = 1.0  # between looks at the store
 RETRY_SECONDS = 10.0  # after a failure
@@ -83,7 +83,7 @@ class DrainThread(threading.Thread):
     def _compact(self) -> None:
         day = day_of(self.clock())
         if day != self._compacted:
-            self.handle.get().compact(first_day_kept(self.months, self.clock()))
+            self.handle.get().compact(first_of_month(self.clock(), -self.months))
             self._compacted = day
 
     def _mend(self, error: Exception) -> None:

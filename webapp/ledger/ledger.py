@@ -18,11 +18,10 @@ from webapp.accounts.database import AccountDatabase, open_database, storable
 from webapp.accounts.migrate import Steps, migrate
 from webapp.ledger.ledger_file import LEDGER, LEDGER_NAME, open_whole
 from webapp.ledger.schema import HEAD, VERSION_TABLE, busy_times, charges, days
-from webapp.ledger.utc_days import day_of, start_of_day
 from webapp.queues.contracts.charges import BusyTime, Charge, Outcome
+from webapp.utc_days import day_of, next_day, start_of_day
 
 STEPS = Steps(Path(__file__).parent / "migrations", HEAD, VERSION_TABLE)
-DAY_SECONDS = 86400
 MAX_INTEGER = 2**31 - 1
 KEYS = ("day", "user", "user_group", "model", "device")
 TEXTS = tuple(
@@ -136,14 +135,14 @@ class Ledger:
     def _used(self, column: str, name: str, since: float) -> Usage:
         """Sums of the whole days, and of the charges of the day that ``since`` is in."""
         first = day_of(since)
-        next_day = start_of_day(first) + DAY_SECONDS
+        end = start_of_day(next_day(first))
         with self.database.read() as connection:
             if since <= start_of_day(first):
                 return _read_usage(connection, days.c[column] == name, days.c.day >= first)
             whole = _read_usage(connection, days.c[column] == name, days.c.day > first)
             of_name = charges.c[column] == name
             ended = charges.c.ended_at
-            return whole + _sum_charges(connection, of_name, ended >= since, ended < next_day)
+            return whole + _sum_charges(connection, of_name, ended >= since, ended < end)
 
     def busy_seconds(self, first: str, end: str) -> float:
         """Seconds that workers have measured on the days from ``first`` until before ``end``."""

@@ -15,6 +15,7 @@ from generator.atomic_file import write_atomically
 from webapp.processes.log_limit import cut_log
 from webapp.service_files.errors import ServiceFailed, UnreadableRecord
 from webapp.service_files.run_identity import ProcessIdentity
+from webapp.settings.config import address_here
 
 MAX_RECORD_BYTES = 64 << 10
 FOR_OTHERS = stat.S_IWGRP | stat.S_IWOTH
@@ -48,8 +49,7 @@ class ServiceRecord:
     @property
     def url(self) -> str:
         """Where it answers, seen from this machine."""
-        host = self.host if self.host not in ("0.0.0.0", "::", "127.0.0.1", "::1") else "localhost"
-        return f"{'https' if self.tls else 'http'}://{host}:{self.port}{self.root_path}"
+        return address_here(self.host, self.port, self.root_path, tls=self.tls)
 
 
 @dataclass(frozen=True, slots=True)
