@@ -206,10 +206,7 @@ def check_database(connection: sqlite3.Connection, path: Path, layout: CacheSche
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if not 0 <= version <= layout.version:
         raise Damaged(f"its version is {version}, this Easel writes {layout.version}")
-    if path.stat().st_size <= MAX_CHECKED_BYTES:
-        verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if verdict != "ok":
-            raise Damaged(verdict)
+    check_pages(connection, path)
     connection.execute(f"PRAGMA journal_mode = {'DELETE' if layout.shared else 'WAL'}")
     connection.execute(f"PRAGMA synchronous = {'FULL' if layout.durable else 'NORMAL'}")
     if version == layout.version:
@@ -217,6 +214,14 @@ def check_database(connection: sqlite3.Connection, path: Path, layout: CacheSche
         _check_columns(connection, layout)
     else:
         _migrate(connection, path, layout, version)
+
+
+def check_pages(connection: sqlite3.Connection, path: Path) -> None:
+    """Read all but a large file through. Raises :class:`Damaged` or its kin."""
+    if path.stat().st_size <= MAX_CHECKED_BYTES:
+        verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if verdict != "ok":
+            raise Damaged(verdict)
 
 
 def _migrate(connection: sqlite3.Connection, path: Path, layout: CacheSchema, version: int) -> None:

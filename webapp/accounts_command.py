@@ -6,7 +6,6 @@ import sqlite3
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from webapp.access.scopes import AccessScope
@@ -23,10 +22,10 @@ from webapp.accounts.users import find_user, list_users, normalize_name
 from webapp.errors import NothingThere, Refused
 from webapp.jobs.user_jobs import stop_user_jobs
 from webapp.queues.errors import QueueError
-from webapp.settings.config import UnknownFlag, parse
+from webapp.settings.config import UnknownFlag
 from webapp.settings.data_dir import CannotUse, open_store, prepare_data_dir
-from webapp.settings.passed_flags import EPILOG, accept_flags, show_flag
-from webapp.settings.secret_flags import overwrite_secrets
+from webapp.settings.passed_flags import add_command, complain, parse_passed, show_flag
+from webapp.utc_days import day_of
 
 if TYPE_CHECKING:
     from webapp.settings.config import Config
@@ -50,23 +49,22 @@ def _run(
 ) -> int:
     arguments = parser.parse_args(argv)
     try:
-        config = parse(arguments.service, environment)
-        overwrite_secrets(argv, environment)
+        config = parse_passed(arguments, argv, environment)
         prepare_data_dir(config)
         accounts = open_accounts(config.database_url, config.easel_dir, _taken_names(config))
     except UnknownFlag as error:
-        return _report(parser, str(error), EXIT_MISUSED)
+        return complain(parser, str(error), EXIT_MISUSED)
     except (CannotUse, AccountsUnusable) as error:
-        return _report(parser, str(error), EXIT_FAILED)
+        return complain(parser, str(error), EXIT_FAILED)
     run: Run = arguments.run
     try:
         run(arguments, accounts, Actor(f"command line (uid {os.getuid()})"))
         if run in (disable_user, remove_user):
             stop_jobs(config, arguments.name)
     except Refused as error:
-        return _report(parser, error.detail, EXIT_FAILED)
+        return complain(parser, error.detail, EXIT_FAILED)
     except (CannotUse, QueueError, OSError, sqlite3.Error) as error:
-        return _report(parser, f"It is done, but the user's jobs go on: {error}", EXIT_FAILED)
+        return complain(parser, f"It is done, but the user's jobs go on: {error}", EXIT_FAILED)
     finally:
         accounts.close()
     return EXIT_DONE
@@ -115,6 +113,7 @@ def users_parser() -> argparse.ArgumentParser:
         "limits", metavar="LIMIT=NUMBER", nargs="*", type=_limit,
         help=f"in place of those before: {', '.join(RANGES)}",
     )  # fmt: skip
+    limit.add_argument("--clear", action="store_true", help="take all its limits away")
     _command(commands, "limits", "what users, groups and roles may take", show_limits)
     return parser
 
@@ -200,6 +199,11 @@ def show_groups(arguments: argparse.Namespace, accounts: Accounts, actor: Actor)
 
 def set_limits(arguments: argparse.Namespace, accounts: Accounts, actor: Actor) -> None:
     """All that is said of one."""
+    if bool(arguments.limits) == arguments.clear:
+        raise Refused(
+            "Name limits, such as running_jobs=2, in place of those before, or --clear to take all "
+            "away; one of the two."
+        )
     kind, _, name = arguments.whom.rpartition(":")
     values = checked_limits(kind or USER, dict(arguments.limits))
     accounts.set_limits(actor, kind or USER, normalize_name(name), values)
@@ -223,7 +227,7 @@ def add_token(arguments: argparse.Namespace, accounts: Accounts, actor: Actor) -
     spec = TokenSpec(arguments.label, scopes, arguments.days)
     secret, made = accounts.add_token(actor, arguments.name, spec)
     print(secret.reveal())
-    until = f"until {_date(made.expires)}" if made.expires else "without end"
+    until = f"until {day_of(made.expires)}" if made.expires else "without end"
     print(f"For {', '.join(made.scopes)}, {until}; kept as a digest alone.", file=sys.stderr)
 
 
@@ -233,7 +237,7 @@ def show_tokens(arguments: argparse.Namespace, accounts: Accounts, actor: Actor)
     if user is None:
         raise NothingThere(f"There is no user {arguments.name!r}.")
     for one in list_tokens(accounts.database, user):
-        until = _date(one.expires) if one.expires else "never"
+        until = day_of(one.expires) if one.expires else "never"
         print(f"{one.id}\t{' '.join(one.scopes)}\tends {until}\t{one.label}")
 
 
@@ -245,11 +249,7 @@ def revoke_token(arguments: argparse.Namespace, accounts: Accounts, actor: Actor
 def _command(
     commands: Any, name: str, text: str, run: Run, *, named: bool = False
 ) -> argparse.ArgumentParser:
-    command: argparse.ArgumentParser = commands.add_parser(
-        name, help=text, description=text, epilog=EPILOG, allow_abbrev=False,
-        conflict_handler="resolve",
-    )  # fmt: skip
-    accept_flags(command)
+    command = add_command(commands, name, text)
     show_flag(command, "data-dir", "whose accounts")
     show_flag(command, "database-url", "where accounts are kept, if not there")
     show_flag(command, "queue-url", "where jobs wait, if not there")
@@ -305,14 +305,5 @@ def _role(text: str) -> Role:
         raise argparse.ArgumentTypeError(message) from None
 
 
-def _date(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).date().isoformat()
-
-
 def _choices(kind: type[Role]) -> str:
     return ", ".join(kind)
-
-
-def _report(parser: argparse.ArgumentParser, text: str, code: int) -> int:
-    print(f"{parser.prog}: {text}", file=sys.stderr)
-    return code

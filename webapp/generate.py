@@ -38,12 +38,12 @@ from webapp.requests.fields import read_body
 from webapp.requests.model_choice import choose_checkpoint
 from webapp.requests.translate import translate_body
 from webapp.requests.txt2img import Txt2Img
-from webapp.settings.config import UnknownFlag, parse
+from webapp.settings.config import UnknownFlag
 from webapp.settings.data_dir import CannotUse
 from webapp.settings.devices import resolve_devices
 from webapp.settings.first_start import prepare
 from webapp.settings.option_store import options_of
-from webapp.settings.passed_flags import EPILOG, accept_flags, show_flag
+from webapp.settings.passed_flags import EPILOG, accept_flags, complain, parse_passed, show_flag
 from webapp.version import INFOTEXT_VERSION
 from webapp.worker.main import engine_of, use_threads
 
@@ -60,19 +60,20 @@ def main(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> in
     0: drawn. 1: it could not be drawn or saved. 2: the command line, or the request, is at fault.
     130: interrupted. Nothing half-written is left in any case.
     """
-    arguments = build_parser().parse_args(argv)
+    parser = build_parser()
+    arguments = parser.parse_args(argv)
     try:
-        return draw(arguments, parse(arguments.service, environment))
+        return draw(arguments, parse_passed(arguments, argv, environment))
     except (UnknownFlag, BadRequest, Refused, InvalidFields) as error:
-        return _report_error(str(error), EXIT_MISUSED)
+        return complain(parser, str(error), EXIT_MISUSED)
     except (GeneratorError, PluginError, CannotUse) as error:
-        return _report_error(str(error), EXIT_FAILED)
+        return complain(parser, str(error), EXIT_FAILED)
     except (MemoryError, RuntimeError) as error:
         if not find_memory_error(error):
             raise
-        return _report_error("Out of memory: ask for a smaller picture", EXIT_FAILED)
+        return complain(parser, "Out of memory: ask for a smaller picture", EXIT_FAILED)
     except KeyboardInterrupt:
-        return _report_error("interrupted", EXIT_INTERRUPTED)
+        return complain(parser, "interrupted", EXIT_INTERRUPTED)
 
 
 def draw(arguments: argparse.Namespace, config: "Config") -> int:
@@ -212,8 +213,3 @@ def _picture_file(text: str) -> Path:
     if path.is_dir():
         raise argparse.ArgumentTypeError(f"{text!r} is a folder")
     return path
-
-
-def _report_error(text: str, code: int) -> int:
-    print(f"easel generate: {text}", file=sys.stderr)
-    return code

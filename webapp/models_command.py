@@ -43,9 +43,9 @@ from webapp.requests.model_tools import (
     read_conversion,
     read_merge,
 )
-from webapp.settings.config import UnknownFlag, parse
+from webapp.settings.config import UnknownFlag
 from webapp.settings.data_dir import CannotUse, open_store, prepare_data_dir
-from webapp.settings.passed_flags import EPILOG, accept_flags, show_flag
+from webapp.settings.passed_flags import add_command, complain, parse_passed, show_flag
 
 if TYPE_CHECKING:
     from generator.models.registry import Registry
@@ -61,18 +61,19 @@ def main(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> in
     0: done. 1: it could not be done. 2: the command line, or what it names, is at fault. 130:
     interrupted. Nothing half-written is left in any case.
     """
-    arguments = build_parser().parse_args(argv)
+    parser = build_parser()
+    arguments = parser.parse_args(argv)
     try:
-        config = parse(arguments.service, environment)
+        config = parse_passed(arguments, argv, environment)
         prepare_data_dir(config)
         run: Callable[[argparse.Namespace, Config], int] = arguments.run
         return run(arguments, config)
     except (UnknownFlag, BadRequest, Refused, InvalidFields) as error:
-        return _report_error(str(error), EXIT_MISUSED)
+        return complain(parser, str(error), EXIT_MISUSED)
     except (GeneratorError, CannotUse) as error:
-        return _report_error(str(error), EXIT_FAILED)
+        return complain(parser, str(error), EXIT_FAILED)
     except KeyboardInterrupt:
-        return _report_error("interrupted; nothing was written", EXIT_INTERRUPTED)
+        return complain(parser, "interrupted; nothing was written", EXIT_INTERRUPTED)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -158,11 +159,7 @@ def refreshed_registry(config: "Config") -> "Registry":
 def _command(
     commands: Any, name: str, text: str, run: Callable[[argparse.Namespace, "Config"], int]
 ) -> argparse.ArgumentParser:
-    command: argparse.ArgumentParser = commands.add_parser(
-        name, help=text, description=text, epilog=EPILOG, allow_abbrev=False,
-        conflict_handler="resolve",
-    )  # fmt: skip
-    accept_flags(command)
+    command = add_command(commands, name, text)
     show_flag(command, "data-dir", "where models lie")
     command.set_defaults(run=run)
     return command
@@ -199,8 +196,3 @@ def _choices(kind: type[MergeMode | Precision | EmaChoice | ConfigSource]) -> st
 
 def _output_fields(arguments: argparse.Namespace) -> dict[str, object]:
     return {name: getattr(arguments, name) for name in OUTPUT_FIELDS}
-
-
-def _report_error(text: str, code: int) -> int:
-    print(f"easel models: {text}", file=sys.stderr)
-    return code

@@ -266,7 +266,14 @@ def _set_job_parts(config: "Config", overrides: dict[str, Any], closing: ExitSta
     overrides.setdefault("watchers", WatcherLimit(config.max_watchers))
     overrides.setdefault("drawn_pictures", DrawnPictures(config.easel_dir))
     parts = (overrides[name] for name in ("queue", "progress", "heartbeats"))
-    overrides.setdefault("overview", QueueOverview(*parts))
+    wakes = starts_on_demand(config)
+    overrides.setdefault("overview", QueueOverview(*parts, wakes_workers=wakes))
+
+
+def starts_on_demand(config: "Config") -> bool:
+    """Whether this service's supervisor starts a worker when a job comes (``--workers-min 0``)."""
+    may_start = config.workers_min == 0 and config.workers_max != 0
+    return may_start and SUPERVISOR_VARIABLE in os.environ
 
 
 def _create_job_limit(config: "Config", overrides: Mapping[str, Any]) -> JobLimit:

@@ -26,10 +26,9 @@ from webapp.ledger.usage_query import (
     this_month,
 )
 from webapp.queues.errors import QueueError
-from webapp.settings.config import UnknownFlag, parse
+from webapp.settings.config import UnknownFlag
 from webapp.settings.data_dir import CannotUse, open_store, prepare_data_dir
-from webapp.settings.passed_flags import EPILOG, accept_flags, show_flag
-from webapp.settings.secret_flags import overwrite_secrets
+from webapp.settings.passed_flags import add_command, complain, parse_passed, show_flag
 
 if TYPE_CHECKING:
     from webapp.settings.config import Config
@@ -43,21 +42,20 @@ def run_usage(argv: Sequence[str], environment: Mapping[str, str] = os.environ) 
     parser = usage_parser()
     arguments = parser.parse_args(argv)
     try:
-        config = parse(arguments.service, environment)
-        overwrite_secrets(argv, environment)
+        config = parse_passed(arguments, argv, environment)
         query = read_query(arguments)
         prices = read_prices(config.price_file)
         prepare_data_dir(config)
     except (UnknownFlag, BadPeriod, BadPrices) as error:
-        return _complain(parser, str(error), EXIT_MISUSED)
+        return complain(parser, str(error), EXIT_MISUSED)
     except CannotUse as error:
-        return _complain(parser, str(error), EXIT_FAILED)
+        return complain(parser, str(error), EXIT_FAILED)
     handle = LedgerHandle(config.database_url, config.easel_dir)
     try:
         bring_over(config, handle)
         report = make_report(handle.get(), query, prices, config.billed)
     except Refused as error:
-        return _complain(parser, str(error.__cause__ or error.detail), EXIT_FAILED)
+        return complain(parser, str(error.__cause__ or error.detail), EXIT_FAILED)
     finally:
         handle.close()
     if arguments.csv:
@@ -90,12 +88,8 @@ def usage_parser() -> argparse.ArgumentParser:
     """What ``easel usage`` understands."""
     parser = argparse.ArgumentParser(prog="easel usage", description="Who used what.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    report = commands.add_parser(
-        "report", help="sums of jobs, with what they cost", epilog=EPILOG, allow_abbrev=False,
-        conflict_handler="resolve",
-        description="What jobs took of the devices. Days and months are those of UTC.",
-    )  # fmt: skip
-    accept_flags(report)
+    report = add_command(commands, "report", "sums of jobs, with what they cost")
+    report.description = "What jobs took of the devices. Days and months are those of UTC."
     show_flag(report, "data-dir", "whose ledger")
     show_flag(report, "database-url", "where the ledger is kept, if not there")
     show_flag(report, "price-file", "what a device's second costs (docs/usage.md)")
@@ -138,8 +132,3 @@ def _typed(read: Callable[[str], T]) -> Callable[[str], T]:
             raise argparse.ArgumentTypeError(f"{text!r}: {error}") from None
 
     return read_argument
-
-
-def _complain(parser: argparse.ArgumentParser, text: str, code: int) -> int:
-    print(f"{parser.prog}: {text}", file=sys.stderr)
-    return code

@@ -8,7 +8,7 @@ import logging
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,27 +124,37 @@ class UserTrees:
         with self._lock:
             return iter(tuple(self._open.values()))
 
-    def refresh_models(self, path: Path | None) -> None:
-        """Something came to ``path`` (resolved) or went: its models are looked at again.
+    def refresh_models(self, paths: Sequence[Path] | None) -> None:
+        """Something came to ``paths`` (resolved) or went: models there are looked at again.
 
-        Those of all that are in a user's lists too follow by themselves. None: something may have
-        come anywhere.
+        Each tree looks once. Those of all that are in a user's lists too follow by themselves.
+        None: something may have come anywhere.
         """
-        if path is None:
+        if paths is None:
             self.service.registry.refresh()
             self.follow()
             return
+        changed: dict[str, tuple[UserTree, list[Path]]] = {}
+        for path in paths:
+            tree = self._tree_of_models(path)
+            if tree is not None:
+                changed.setdefault(tree.name, (tree, []))[1].append(path)
+        for tree, below in changed.values():
+            tree.registry.refresh(whole=below)
+
+    def _tree_of_models(self, path: Path) -> UserTree | None:
+        """The open tree among whose folders of models a path is; None where it is in none."""
         tree, folders = self.service, self.service.registry.folders.all()
         users = Path(os.path.realpath(users_folder(self.service.config)))
         if path.is_relative_to(users) and path != users:
             with self._lock:
                 opened = self._open.get(path.relative_to(users).parts[0])
             if opened is None:
-                return
+                return None
             tree, folders = opened, tuple(own_folders(opened.config, opened.registry))
         real = [Path(os.path.realpath(folder)) for folder in folders]
-        if any(path.is_relative_to(each) or each.is_relative_to(path) for each in real):
-            tree.registry.refresh(whole=[path])
+        is_model = any(path.is_relative_to(each) or each.is_relative_to(path) for each in real)
+        return tree if is_model else None
 
     def follow(self) -> None:
         """Let the users' trees have what is of all now, soon."""

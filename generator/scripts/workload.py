@@ -45,13 +45,6 @@ class JobSize:
     megapixel_steps: float
 
 
-def check_job_workload(
-    request: GenerationRequest, most: float, samplers: Sequence[str] = ()
-) -> float:
-    """The megapixel-steps of a request; raises as :func:`measure_job`."""
-    return measure_job(request, most, samplers).megapixel_steps
-
-
 def measure_job(request: GenerationRequest, most: float, samplers: Sequence[str] = ()) -> JobSize:
     """The size of a request; more megapixel-steps than ``most``, or too many pictures, are refused.
 

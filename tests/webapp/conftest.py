@@ -46,6 +46,18 @@ from webapp.worker.responses import compose_answer
 
 if TYPE_CHECKING:
     from tests.parity.service import Service
+    from tests.webapp.accounts.postgres_server import PostgresServer
+
+
+@pytest.fixture(scope="session")
+def postgres() -> "Iterator[PostgresServer]":
+    """A server for all tests of the run; tests that need it skip without PostgreSQL."""
+    from tests.webapp.accounts.postgres_server import BINARIES, MISSING, postgres_server
+
+    if not BINARIES:
+        pytest.skip(MISSING)
+    with postgres_server() as server:
+        yield server
 
 
 UNET, TEXT = "model.diffusion_model.", "cond_stage_model.transformer.text_model."

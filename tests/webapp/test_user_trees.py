@@ -51,3 +51,19 @@ def test_what_may_have_come_anywhere_comes_to_open_trees(trees: UserTrees, tmp_p
     write_model(tmp_path / "users/ann/models/Lora/brush.safetensors")
     trees.refresh_models(None)
     wait_until(lambda: registry.index.files_of(ModelKind.LORA))
+
+
+def test_a_rename_is_looked_at_once_in_each_tree(
+    trees: UserTrees, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[tuple[str, list[str]]] = []
+    for tree in (trees.service, trees.find("ann")):
+        monkeypatch.setattr(
+            tree.registry, "refresh",
+            lambda whole=(), name=tree.name: looks.append((name, [each.name for each in whole])),
+        )  # fmt: skip
+    own, every = tmp_path / "users/ann/models/Lora", tmp_path / "models/Lora"
+    every.mkdir(parents=True, exist_ok=True)
+    places = [own / "a.pt", own / "b.pt", every / "c.pt", tmp_path / "users/bob/models/Lora/d.pt"]
+    trees.refresh_models([each.resolve() for each in (*places, tmp_path / "outputs/e.png")])
+    assert looks == [("ann", ["a.pt", "b.pt"]), ("", ["c.pt"])]

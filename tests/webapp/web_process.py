@@ -27,6 +27,12 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def listens(port: int) -> bool:
+    """Whether somebody listens on a port of this machine."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 def unverified_context() -> ssl.SSLContext:
     """For clients that take any certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -106,11 +112,8 @@ class WebProcess:
         assert self.arbiter is not None
         self.arbiter.kill()
         self.arbiter.wait()
-        wait_until(self._is_silent, message="it still listens")  # the one that served dies with it
-
-    def _is_silent(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) != 0
+        # The one that served dies with it.
+        wait_until(lambda: not listens(self.port), message="it still listens")
 
     def stop(self) -> None:
         """End it kindly."""

@@ -15,6 +15,7 @@ from webapp.access.cors import AllowedOrigins
 from webapp.access.credentials import OWNER_CALLER, Caller, CredentialSource, parse_authorization
 from webapp.access.eas_signature import read_signed_request
 from webapp.access.forwarded import PEER
+from webapp.access.login_checks import LoginChecks
 from webapp.access.login_throttle import LoginThrottle
 from webapp.access.page_origin import SAFE_METHODS, check_host, check_origin, is_untrusted_page
 from webapp.access.revoked_logins import RevokedLogins
@@ -30,8 +31,8 @@ NULL_ORIGIN_FORMS = frozenset({"shared.enter", "invitations.accept_form"})
 MAX_FORM_BYTES = 64 * 1024
 """Bytes of a body posted without a credential (login, a share's password), read in full first."""
 
-LOGIN_KEY, REVOKED_KEY = "login", "easel.ended"
-"""Where a cookie has its login's name, and the app the ended ones."""
+LOGIN_KEY, REVOKED_KEY, CHECKS_KEY = "login", "easel.ended", "easel.checks"
+"""Where a cookie has its login's name, and the app the ended ones and the checks of streams."""
 
 FILEBROWSER_TOKEN = "X-Auth"
 """The header in which filebrowser's clients send their token."""
@@ -82,6 +83,7 @@ def install(
     manager = LoginManager(app)
     manager.user_loader(user_loader(credentials))
     app.extensions[REVOKED_KEY] = revoked
+    app.extensions[CHECKS_KEY] = LoginChecks(credentials)
     app.before_request(lambda: check_access(credentials, throttle, origins, signer))
 
 
@@ -245,11 +247,15 @@ def is_login_valid() -> bool:
     return bool(name) and name not in current_app.extensions[REVOKED_KEY]
 
 
-def login_checker(credentials: CredentialSource) -> Callable[[], bool]:
-    """A function that tells later, outside the request, whether its login is still valid."""
+def login_checker() -> Callable[[], bool]:
+    """A function that tells later, outside the request, whether its credential is still valid.
+
+    It may be asked often: the accounts are, once a second for all streams of a caller.
+    """
     revoked, name = current_app.extensions[REVOKED_KEY], session.get(LOGIN_KEY, "")
+    checks: LoginChecks = current_app.extensions[CHECKS_KEY]
     caller: Caller = g.caller
-    return lambda: name not in revoked and credentials.recheck(caller) is not None
+    return lambda: name not in revoked and checks.may_stay(caller)
 
 
 def check_form() -> None:

@@ -7,7 +7,7 @@ what a writer reads stays true until it is done.
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from webapp.errors import Unavailable
 DATABASE_NAME = "accounts.db"
 ACCOUNTS = "accounts' database"
 PRIVATE_MODE = 0o600
+NEW_FILE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 LOCK_SECONDS = 10  # seconds to wait for another writer, a connection, the first answer
 POOL_SIZE, POOL_OVERFLOW = 5, 15  # connections kept, and opened more under load
 RETRY_SECONDS = 5
@@ -160,8 +161,13 @@ def _sqlite_engine(address: sa.URL, journal: str) -> sa.Engine:
 
 
 def _create_private_file(dialect: Any, record: Any, arguments: list[Any], options: Any) -> None:
-    """The file is its user's alone from its first byte."""
-    os.close(os.open(arguments[0], os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_MODE))
+    """The file is its user's alone from its first byte.
+
+    One that is there is not opened here: when a descriptor of it is closed, this process loses the
+    locks that its other connections hold on it.
+    """
+    with suppress(FileExistsError):
+        os.close(os.open(arguments[0], NEW_FILE, PRIVATE_MODE))
 
 
 def _prepare_sqlite(journal: str, connection: Any, record: Any) -> None:

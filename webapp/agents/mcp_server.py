@@ -15,6 +15,7 @@ from webapp.access.secret import Secret
 from webapp.access.tokens import BadToken, read_secret_lines
 from webapp.agents.job_client import JobClient, ServiceError
 from webapp.agents.tools import AgentTools, Outcome
+from webapp.settings.secret_flags import overwrite_secrets
 from webapp.version import VERSION
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ HOW_TO_INSTALL = (
 def main(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> int:
     """Serve an agent until it closes its end; the exit code."""
     arguments = build_parser().parse_args(argv)
+    overwrite_secrets(argv, {})
     try:
         lines = read_secret_lines(arguments.token or environment.get(TOKEN_VARIABLE, ""))
     except BadToken as error:

@@ -86,14 +86,14 @@ class FileServices:
 
 def create_file_services(
     config: "Config",
-    refresh_models: Callable[[Path | None], None],
+    refresh_models: Callable[[Sequence[Path] | None], None],
     memory: MemoryBudget,
     nodes: "NodeParts",
 ) -> FileServices:
     """The parts over the trees of ``config``; ``FileServices.close`` ends their threads.
 
     ``memory`` counts decoded pictures, those of other parts of the service too. ``refresh_models``
-    is told where (resolved) something came or went, and None where that may be anywhere.
+    is told where (resolved) something came or went at once, and None where that may be anywhere.
     """
 
     def tell(happening: FileEvent) -> None:
@@ -140,14 +140,15 @@ def create_file_services(
 
 
 def create_follow(
-    refresh_models: Callable[[Path | None], None], index: FileIndex
+    refresh_models: Callable[[Sequence[Path] | None], None], index: FileIndex
 ) -> Callable[[FileEvent], None]:
     """What brings models and index up to date after a happening of any web process."""
 
     def follow(happening: FileEvent) -> None:
         places = tuple(filter(None, (happening.place, happening.previous)))
-        for place in places:
-            refresh_models(Path(os.path.realpath(Path(place.root.path, *place.names))))
+        refresh_models(
+            [Path(os.path.realpath(Path(each.root.path, *each.names))) for each in places]
+        )
         index.schedule(places)
 
     return follow

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from webapp.jobs.cold_start import LEAVING, cold_start_phase
 from webapp.queues.contracts.frame import Frame
@@ -21,6 +22,9 @@ from webapp.queues.match_forecast import (
     forecast_takes,
     held_after,
 )
+
+if TYPE_CHECKING:
+    from webapp.jobs.wait_reasons import WaitReason
 
 MIN_AGE = 0.2  # seconds for which a look counts
 AGE_FACTOR = 10.0  # ... and so many times what it took: a long queue is looked at less often
@@ -50,6 +54,8 @@ class QueueView:
     outlook: Outlook = field(default_factory=lambda: Outlook({}, (), 0.0))
     forecasts: Mapping[str, Forecast] = field(default_factory=dict)
     cold_start: str = ""  # phase of jobs that wait while no worker is ready
+    wakes_workers: bool = False  # whether one is started where none lives
+    reasons: dict[str, "WaitReason"] = field(default_factory=dict)  # once they were asked for
     new: dict[NewFrame, Forecast] = field(default_factory=dict)  # that were asked for
 
     @classmethod
@@ -59,6 +65,8 @@ class QueueView:
         running: Sequence[Frame],
         outlook: Outlook,
         cold_start: str = "",
+        *,
+        wakes_workers: bool = False,
     ) -> "QueueView":
         """The view of these frames; all that grows with the queue is computed here, once."""
         takes = forecast_takes(waiting, with_a_worker(outlook))
@@ -71,6 +79,7 @@ class QueueView:
                 for number, (frame, wait) in enumerate(takes, 1)
             },
             cold_start,
+            wakes_workers,
         )
 
     def forecast(self, frame: Frame) -> Forecast:
@@ -112,9 +121,13 @@ class QueueOverview:
         progress: ProgressBoard,
         heartbeats: Heartbeats,
         clock: Callable[[], float] = time.time,
+        *,
+        wakes_workers: bool = False,
     ) -> None:
+        """``wakes_workers``: whether the supervisor starts a worker for jobs where none lives."""
         self.queue, self.progress = queue, progress
         self.heartbeats, self.clock = heartbeats, clock
+        self.wakes_workers = wakes_workers
         self._lock = threading.Lock()
         self._view: QueueView | None = None
         self._good_until = float("-inf")  # of time.monotonic()
@@ -153,7 +166,8 @@ class QueueOverview:
         workers = outlooks_of(living, running, remaining)
         ends = [RunningOutlook(each.owner, each.sharing, remaining[each.id]) for each in running]
         outlook = Outlook(self.queue.accounts(), workers, now, running=ends)
-        return QueueView.of_frames(waiting, running, outlook, cold_start_phase(living))
+        phase, wakes = cold_start_phase(living), self.wakes_workers
+        return QueueView.of_frames(waiting, running, outlook, phase, wakes_workers=wakes)
 
 
 def outlooks_of(

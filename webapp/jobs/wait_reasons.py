@@ -14,6 +14,7 @@ class WaitKind(StrEnum):
     """What keeps a job waiting."""
 
     NO_WORKER = "no_worker"  # none lives that takes jobs
+    WORKER_WAKES = "worker_wakes"  # none lives, and one is started for what waits
     WORKER_STARTS = "worker_starts"  # those that live are not ready yet
     OWN_LIMIT = "own_limit"  # its owner has as many running as it may
     GROUP_LIMIT = "group_limit"  # the group of its owner has
@@ -34,7 +35,9 @@ class WaitReason:
     def text(self) -> str:
         """The same as a sentence."""
         if self.kind is WaitKind.NO_WORKER:
-            return "No worker takes jobs now."
+            return "No worker is there: it begins when one starts, or joins."
+        if self.kind is WaitKind.WORKER_WAKES:
+            return "No worker is there: one is started for it at once."
         if self.kind is WaitKind.WORKER_STARTS:
             return "A worker starts, or loads its first checkpoint."
         if self.kind is WaitKind.OWN_LIMIT:
@@ -44,6 +47,13 @@ class WaitReason:
         if self.kind is WaitKind.WORKERS_BUSY:
             return "The next one: it begins when a worker is free."
         return f"{self.others} jobs of others and {self.own} of yours go first."
+
+
+def reasons_of(view: QueueView) -> Mapping[str, WaitReason]:
+    """As :func:`find_reasons`, once for all who ask about a look."""
+    if len(view.reasons) < len(view.waiting):
+        view.reasons.update(find_reasons(view))
+    return view.reasons
 
 
 def find_reasons(view: QueueView) -> Mapping[str, WaitReason]:
@@ -64,7 +74,8 @@ def _reason_of(
 ) -> WaitReason:
     sharing = frame.sharing
     if not view.outlook.workers:
-        return WaitReason(WaitKind.NO_WORKER, others, own)
+        kind = WaitKind.WORKER_WAKES if view.wakes_workers else WaitKind.NO_WORKER
+        return WaitReason(kind, others, own)
     if view.cold_start:
         return WaitReason(WaitKind.WORKER_STARTS, others, own)
     if running.fill_owner(frame.owner, sharing):

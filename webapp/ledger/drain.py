@@ -13,9 +13,9 @@ from collections.abc import Callable
 from webapp.accounts.errors import AccountsUnusable
 from webapp.errors import Unavailable
 from webapp.ledger.handle import LedgerHandle
-from webapp.ledger.utc_days import day_of, first_day_kept
 from webapp.queues.contracts.charges import BusyTime, Charge, Charges
 from webapp.queues.errors import QueueError
+from webapp.utc_days import day_of, first_of_month
 
 LOOK_SECONDS = 1.0  # between looks at the store
 RETRY_SECONDS = 10.0  # after a failure
@@ -72,6 +72,7 @@ class DrainThread(threading.Thread):
                 self._compact()
         except (QueueError, sqlite3.Error, Unavailable, AccountsUnusable) as error:
             self._report(str(error.__cause__ or error), None)
+            self._mend(error)
             return False
         except Exception as error:
             self._report(repr(error), error)
@@ -82,8 +83,14 @@ class DrainThread(threading.Thread):
     def _compact(self) -> None:
         day = day_of(self.clock())
         if day != self._compacted:
-            self.handle.get().compact(first_day_kept(self.months, self.clock()))
+            self.handle.get().compact(first_of_month(self.clock(), -self.months))
             self._compacted = day
+
+    def _mend(self, error: Exception) -> None:
+        try:
+            self.handle.mend(error)
+        except OSError as failure:
+            self._report(str(failure), None)
 
     def _report(self, text: str, error: Exception | None) -> None:
         if text != self._last_error:

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from generator.database import file_identity, is_damage
 from webapp.access.secret import Secret
 from webapp.accounts.errors import AccountsUnusable
 from webapp.errors import Unavailable
+from webapp.ledger.ledger_file import LEDGER_NAME, replace_in_use
 
 if TYPE_CHECKING:
     from webapp.ledger.ledger import Ledger
@@ -32,6 +34,7 @@ class LedgerHandle:
         self._lock = threading.Lock()
         self._ledger: Ledger | None = None
         self._failed_at = float("-inf")
+        self._file = (0, 0)  # device and inode of the own one
 
     def get(self) -> "Ledger":
         """The ledger. Raises ``Unavailable`` where its database cannot be used."""
@@ -46,10 +49,22 @@ class LedgerHandle:
         if self.clock() - self._failed_at < RETRY_SECONDS:
             raise Unavailable("The usage ledger cannot be used now.", RETRY_SECONDS)
         try:
-            return open_ledger(self.url, self.folder, shared=self.shared)
+            opened = open_ledger(self.url, self.folder, shared=self.shared)
         except AccountsUnusable as error:
             self._failed_at = self.clock()
             raise Unavailable("The usage ledger cannot be used now.", RETRY_SECONDS) from error
+        self._file = file_identity(self.folder / LEDGER_NAME)
+        return opened
+
+    def mend(self, error: BaseException) -> None:
+        """Have another file made where the open one's damage was the cause of ``error``.
+
+        Raises ``OSError``.
+        """
+        cause = getattr(error.__cause__, "orig", None)  # the driver's
+        if self.url is None and cause is not None and is_damage(cause):
+            self.close()
+            replace_in_use(self.folder / LEDGER_NAME, self._file, cause)
 
     def close(self) -> None:
         """Let go of the database."""

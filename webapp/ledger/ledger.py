@@ -6,6 +6,7 @@ delivery name it. The sums stay for ever, the charges themselves some months.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 from webapp.access.secret import Secret
 from webapp.accounts.database import AccountDatabase, open_database, storable
 from webapp.accounts.migrate import Steps, migrate
+from webapp.ledger.ledger_file import LEDGER, LEDGER_NAME, open_whole
 from webapp.ledger.schema import HEAD, VERSION_TABLE, busy_times, charges, days
-from webapp.ledger.utc_days import day_of, start_of_day
 from webapp.queues.contracts.charges import BusyTime, Charge, Outcome
+from webapp.utc_days import day_of, next_day, start_of_day
 
-LEDGER_NAME, LEDGER = "ledger.db", "usage ledger's database"
 STEPS = Steps(Path(__file__).parent / "migrations", HEAD, VERSION_TABLE)
-DAY_SECONDS = 86400
 MAX_INTEGER = 2**31 - 1
 KEYS = ("day", "user", "user_group", "model", "device")
 TEXTS = tuple(
@@ -135,14 +135,14 @@ class Ledger:
     def _used(self, column: str, name: str, since: float) -> Usage:
         """Sums of the whole days, and of the charges of the day that ``since`` is in."""
         first = day_of(since)
-        next_day = start_of_day(first) + DAY_SECONDS
+        end = start_of_day(next_day(first))
         with self.database.read() as connection:
             if since <= start_of_day(first):
                 return _read_usage(connection, days.c[column] == name, days.c.day >= first)
             whole = _read_usage(connection, days.c[column] == name, days.c.day > first)
             of_name = charges.c[column] == name
             ended = charges.c.ended_at
-            return whole + _sum_charges(connection, of_name, ended >= since, ended < next_day)
+            return whole + _sum_charges(connection, of_name, ended >= since, ended < end)
 
     def busy_seconds(self, first: str, end: str) -> float:
         """Seconds that workers have measured on the days from ``first`` until before ``end``."""
@@ -180,8 +180,15 @@ class Ledger:
 def open_ledger(url: Secret | None, folder: Path, *, shared: bool = False) -> Ledger:
     """The ledger of a database (a file in ``folder`` without one), in this version's schema.
 
-    ``shared`` as in :func:`open_database`. Raises ``AccountsUnusable``.
+    A damaged file in ``folder`` is put aside. ``shared`` as in :func:`open_database`. Raises
+    ``AccountsUnusable``.
     """
+    if url is not None:
+        return _open_ledger(url, folder, shared=shared)
+    return open_whole(folder / LEDGER_NAME, partial(_open_ledger, None, folder, shared=shared))
+
+
+def _open_ledger(url: Secret | None, folder: Path, *, shared: bool) -> Ledger:
     database = open_database(url, folder, LEDGER_NAME, LEDGER, shared=shared)
     try:
         migrate(database, steps=STEPS)

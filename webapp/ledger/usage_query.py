@@ -3,7 +3,9 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
+
+from webapp.utc_days import date_of
 
 COLUMNS: Mapping[str, str] = {
     "user": "user", "group": "user_group", "model": "model", "device": "device", "day": "day",
@@ -57,7 +59,7 @@ def parse_day(text: str, expected: str = "a day such as 2026-11-30 is expected")
 
 def this_month(now: float) -> Period:
     """The month so far; days are those of UTC."""
-    today = datetime.fromtimestamp(now, UTC).date()
+    today = date_of(now)
     return Period(today.replace(day=1), today)
 
 

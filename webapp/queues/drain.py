@@ -1,42 +1,32 @@
-"""Announces by a command that the service ends: running jobs finish, waiting ones stay.
+"""Announces in the queue that the service ends: running jobs finish, waiting ones stay.
 
 Written by the supervisor, read by the web process; imports neither Flask nor torch.
 """
 
 import os
+import socket
 from collections.abc import Mapping
 
-from webapp.process_tree import SUPERVISOR_VARIABLE
-from webapp.queues.contracts.worker_commands import WorkerCommand, WorkerCommands
-from webapp.queues.worker_id import WorkerId
-
-DOOR = "door"
-"""To whom the announcement is addressed, a supervisor's each; no worker is called so."""
-
-DRAIN = "drain"
+from webapp.process_tree import SUPERVISOR_VARIABLE, machine_identity
+from webapp.queues.contracts.service_notices import ServiceNotices
 
 
-def recipient_of(supervisor: int) -> WorkerId:
-    """The web process of a supervisor of this machine: others' services go on."""
-    return WorkerId.of_process(DOOR, supervisor)
+def service_name(supervisor: int) -> str:
+    """The service of a supervisor of this machine: others' services go on."""
+    return f"{socket.gethostname()}/{machine_identity()}:{supervisor}"
 
 
-def announce_drain(commands: WorkerCommands) -> None:
+def announce_drain(notices: ServiceNotices) -> None:
     """Say that this supervisor's service ends."""
-    own = os.getpid()
-    commands.send_command(recipient_of(own), WorkerCommand(str(own), DRAIN))
+    notices.announce_end(service_name(os.getpid()))
 
 
-def withdraw_drain(commands: WorkerCommands) -> None:
+def withdraw_drain(notices: ServiceNotices) -> None:
     """Say that this supervisor's service goes on, or begins."""
-    own = os.getpid()
-    commands.complete_command(recipient_of(own), WorkerCommand(str(own), DRAIN))
+    notices.withdraw_end(service_name(os.getpid()))
 
 
-def is_draining(commands: WorkerCommands, environ: Mapping[str, str] = os.environ) -> bool:
+def is_draining(notices: ServiceNotices, environ: Mapping[str, str] = os.environ) -> bool:
     """Whether the supervisor of this process has said so; what an earlier one said is over."""
     supervisor = environ.get(SUPERVISOR_VARIABLE, "")
-    if not supervisor.isdigit():
-        return False
-    announcement = commands.pending_command(recipient_of(int(supervisor)))
-    return announcement is not None and announcement.verb == DRAIN
+    return supervisor.isdigit() and notices.is_ending(service_name(int(supervisor)))

@@ -7,7 +7,7 @@ what jobs take beyond their prediction. Pictures are known beforehand: of them n
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Protocol
 
 from typing_extensions import TypedDict
@@ -15,6 +15,7 @@ from typing_extensions import TypedDict
 from webapp.queues.contracts.frame import Frame
 from webapp.queues.errors import JobTooLarge, QuotaExceeded
 from webapp.queues.plans import Limits, Plan
+from webapp.utc_days import day_of, first_of_month, next_day, start_of_day
 
 ASKED_TAG = "asked"
 """Tag of a frame: how many pictures it asks for."""
@@ -214,13 +215,9 @@ def pictures_of(frame: Frame) -> int:
 
 def start_of(period: str, now: float) -> float:
     """When the day or month of UTC began that a moment is in; unix seconds."""
-    midnight = datetime.fromtimestamp(now, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    return (midnight if period == DAY else midnight.replace(day=1)).timestamp()
+    return start_of_day(day_of(now) if period == DAY else first_of_month(now))
 
 
 def end_of(period: str, now: float) -> float:
     """When it ends."""
-    began = datetime.fromtimestamp(start_of(period, now), UTC)
-    if period == DAY:
-        return (began + timedelta(days=1)).timestamp()
-    return (began + timedelta(days=32)).replace(day=1).timestamp()
+    return start_of_day(next_day(day_of(now)) if period == DAY else first_of_month(now, 1))

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 from flask import Blueprint, Response
@@ -14,6 +15,7 @@ from webapp.routes.context import caller
 from webapp.services import Services
 
 PING_SECONDS = 15.0
+CHECK_SECONDS = 1.0  # between looks whether the login still holds
 
 
 def blueprint(services: Services) -> Blueprint:
@@ -24,11 +26,11 @@ def blueprint(services: Services) -> Blueprint:
     @requires(AccessScope.READ)
     @with_note(RouteNote("A stream of events: models, ping", content_type="text/event-stream"))
     def stream() -> Response:
-        """Tell of every change of the registry, and ping every 15 s; until one has logged out."""
+        """Tell of every change of the registry, and ping every 15 s; until the login ends."""
         registry, changed = services.registry, threading.Event()
         leave = services.watchers.enter(caller())
         unsubscribe = registry.subscribe(lambda *_: changed.set())
-        text = event_stream(changed, lambda: registry.revision, login_checker(services.credentials))
+        text = event_stream(changed, lambda: registry.revision, login_checker())
         return stream_events(text, unsubscribe, leave)
 
     return events
@@ -39,12 +41,16 @@ def event_stream(
 ) -> Iterator[str]:
     """The events as text: where the registry stands now, then each change, and pings."""
     yield format_event("models", {"revision": revision()})
+    spoke_at = time.monotonic()
     while is_valid():
-        if changed.wait(PING_SECONDS):
+        if changed.wait(CHECK_SECONDS):
             changed.clear()
             yield format_event("models", {"revision": revision()})
+        elif time.monotonic() - spoke_at < PING_SECONDS:
+            continue
         else:
             yield format_event("ping", {})
+        spoke_at = time.monotonic()
 
 
 def stream_events(text: Iterator[str], *on_close: Callable[[], object]) -> Response:

@@ -51,7 +51,7 @@ def blueprint(services: Services) -> Blueprint:
         if last == END:
             return Response(status=204)  # browsers ask no more then
         leave = services.watchers.enter(caller())
-        has_login, environ = login_checker(services.credentials), request.environ
+        has_login, environ = login_checker(), request.environ
         stream = event_stream(
             services,
             record,

@@ -99,7 +99,7 @@ def add_posting(routes: Blueprint, services: Services) -> None:
     )
     def post_job() -> Response:
         """202 and the job, once it is durable; ``?dry_run=1``: checked and predicted alone."""
-        if is_draining(services.worker_commands):
+        if is_draining(services.service_notices):
             raise Draining("The service is being stopped; send the request again in a moment.")
         data = read_json_body()
         body = read_body(JobBody, data)

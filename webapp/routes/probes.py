@@ -1,6 +1,5 @@
 """Liveness and readiness probes, open to everybody."""
 
-import os
 from typing import NotRequired
 
 from flask import Blueprint, Response, jsonify
@@ -8,7 +7,6 @@ from typing_extensions import TypedDict
 
 from webapp.access.scopes import AccessScope, requires
 from webapp.http.openapi import EMPTY_SCHEMA, RouteNote, with_note
-from webapp.process_tree import SUPERVISOR_VARIABLE
 from webapp.queues.drain import is_draining
 from webapp.queues.errors import QueueError
 from webapp.services import Services
@@ -61,23 +59,17 @@ def blueprint(services: Services) -> Blueprint:
     return routes
 
 
-def starts_on_demand(services: Services) -> bool:
-    """Whether this service's supervisor starts a worker when a job comes (``--workers-min 0``)."""
-    may_start = services.config.workers_min == 0 and services.config.workers_max != 0
-    return may_start and SUPERVISOR_VARIABLE in os.environ
-
-
 def find_readiness(services: Services) -> tuple[Response, int]:
     """Whether a request would be drawn now. Raises ``QueueError`` where the store is not there."""
     if why := services.queue.loss_reason():
         return jsonify({"status": "no queue", "reason": why}), 503
-    if is_draining(services.worker_commands):
+    if is_draining(services.service_notices):
         answer = jsonify({"status": "draining"})
         answer.headers["Retry-After"] = "30"
         return answer, 503
     states = {worker.state for worker in services.heartbeats.workers()}
     if not states.isdisjoint(READY_STATES):
         return jsonify({"status": "ready"}), 200
-    if starts_on_demand(services):
+    if services.overview.wakes_workers:
         return jsonify({"status": "asleep"}), 200
     return jsonify({"status": "no worker"}), 503

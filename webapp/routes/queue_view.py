@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable
+from dataclasses import asdict
 
 from flask import Blueprint, Response, jsonify
 from typing_extensions import TypedDict
@@ -9,7 +10,7 @@ from typing_extensions import TypedDict
 from webapp.access.scopes import AccessScope, requires
 from webapp.http.openapi import RouteNote, with_note
 from webapp.jobs.queue_overview import QueueView, seconds_left
-from webapp.jobs.wait_reasons import WaitReason, find_reasons
+from webapp.jobs.wait_reasons import WaitReason, reasons_of
 from webapp.queues.contracts.frame import Frame
 from webapp.queues.quotas import QuotaFacts, facts_of
 from webapp.routes.context import caller
@@ -99,7 +100,7 @@ def queue_facts(services: Services, view: QueueView) -> QueueFacts:
     who, now = caller(), time.time()
     waiting, running = visible(view.waiting.values()), visible(view.running.values())
     waiting.sort(key=lambda frame: view.forecast(frame).position)
-    reasons = find_reasons(view)
+    reasons = reasons_of(view)
     jobs = [running_job(services, frame, now) for frame in running]
     jobs += [waiting_job(view, frame, reasons[frame.id]) for frame in waiting[:MOST_TOLD]]
     plan = services.job_limit.plans.plan_of(who.name, who.scope)
@@ -135,14 +136,7 @@ def waiting_job(view: QueueView, frame: Frame, reason: WaitReason) -> QueuedJob:
     start, eta = start_and_eta(forecast)
     job = job_json(frame, QUEUED)
     job["position"], job["predicted_start"], job["eta"] = forecast.position, start, eta
-    job["reason"] = {
-        "kind": reason.kind,
-        "text": reason.text(),
-        "others": reason.others,
-        "own": reason.own,
-        "limit": reason.limit,
-        "group": reason.group,
-    }
+    job["reason"] = {**asdict(reason), "text": reason.text()}  # type: ignore[typeddict-item]
     return job
 
 

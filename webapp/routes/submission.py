@@ -65,7 +65,7 @@ def submit_and_wait(services: "Services", frame: Frame) -> Answer:
     entry = request.environ.get(ENTRY)
     if isinstance(entry, Entry):  # stored in any case, and waits for the next start as its frame
         return submit_for_entry(services, frame, entry)
-    if is_draining(services.worker_commands):
+    if is_draining(services.service_notices):
         raise Draining("The service is being stopped; send the request again in a moment.")
     bind(job=frame.id)
     with services.waiting_limit.hold(caller()):
@@ -105,7 +105,7 @@ def _await_answer(services: "Services", frame: Frame) -> Answer:
             frame.id,
             lambda: has_caller_left(environ),
             lambda: registry.is_followed(frame.id),
-            lambda: is_draining(services.worker_commands),
+            lambda: is_draining(services.service_notices),
             partial(stop_abandoned_job, services, frame.id),
         )
     finally:

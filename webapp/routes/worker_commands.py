@@ -72,7 +72,7 @@ def run_everywhere(services: Services, command: WorkerCommand) -> Response:
 def send_to_all(services: Services, command: WorkerCommand) -> None:
     """As :func:`run_everywhere`, without an answer. Raises ``CallerLeft``."""
     commands, heartbeats = services.worker_commands, services.heartbeats
-    if is_draining(commands):
+    if is_draining(services.service_notices):
         raise Draining("The service is being stopped.")
     with services.waiting_limit.hold(caller()):
         workers = [worker.id for worker in heartbeats.workers()]

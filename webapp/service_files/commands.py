@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from webapp.service_files.errors import BadServiceFile, ServiceFailed, quote
+from webapp.service_files.errors import BadServiceFile, ServiceFailed, UnreadableRecord, quote
 from webapp.service_files.log_view import follow, print_last_lines
 from webapp.service_files.plan import NAME, PlanTerms, ServicePlan, read_plan
 from webapp.service_files.plan_text import plan_lines, started_lines, status_lines
@@ -19,6 +19,7 @@ from webapp.settings.secret_flags import overwrite_secrets
 EXIT_DONE, EXIT_FAILED, EXIT_MISUSED, EXIT_NOT_RUNNING = 0, 1, 2, 3
 FOLDER_VARIABLE = "EASEL_SERVICES_DIR"
 SERVICES_FOLDER = "services"
+Look = tuple[str, ServiceRecord | None, ServiceState]
 
 
 def up(words: Sequence[str]) -> int:
@@ -69,7 +70,9 @@ def run_plan(plan: ServicePlan, home: Path) -> int:
 
 def status(words: Sequence[str]) -> int:
     """Tell how services are."""
-    parser = build_parser("status", "how services are; 3 where one does not run")
+    parser = build_parser(
+        "status", "how services are; 3 where one does not run, 1 where that is not known"
+    )
     parser.add_argument("names", nargs="*", metavar="NAME", help="default: all")
     return report_errors("status", lambda: run_status(parser.parse_args(words)))
 
@@ -78,10 +81,25 @@ def run_status(arguments: argparse.Namespace) -> int:
     """A line for each service."""
     home = services_home(arguments)
     names = arguments.names or known_names(home)
-    states = [(name, *look_at(home, name)) for name in names]
-    print("\n".join(status_lines(states)) if states else f"No services in {home}.")
+    states, complaints = look_at_all(home, names)
+    if states or not complaints:
+        print("\n".join(status_lines(states)) if states else f"No services in {home}.")
+    for complaint in complaints:
+        print(f"easel status: {complaint}", file=sys.stderr)
     running = all(state is ServiceState.RUNNING for _, _, state in states)
-    return EXIT_DONE if running else EXIT_NOT_RUNNING
+    return EXIT_FAILED if complaints else EXIT_DONE if running else EXIT_NOT_RUNNING
+
+
+def look_at_all(home: Path, names: Sequence[str]) -> tuple[list[Look], list[UnreadableRecord]]:
+    """Records and states of services, and what is said of those whose record cannot be read."""
+    looks: list[Look] = []
+    complaints: list[UnreadableRecord] = []
+    for name in names:
+        try:
+            looks.append((name, *look_at(home, name)))
+        except UnreadableRecord as error:
+            complaints.append(error)
+    return looks, complaints
 
 
 def down(words: Sequence[str]) -> int:

@@ -9,6 +9,10 @@ class ServiceFailed(Exception):
     """A service cannot be started, found or ended. The text says why and what to do."""
 
 
+class UnreadableRecord(ServiceFailed):
+    """The record of a service says nothing. The text names its file."""
+
+
 def escape_text(text: str) -> str:
     """A text for a terminal, escaped where it could move the cursor or begin a line."""
     return text if text.isprintable() else repr(text)

@@ -13,8 +13,9 @@ from typing import Any, BinaryIO
 
 from generator.atomic_file import write_atomically
 from webapp.processes.log_limit import cut_log
-from webapp.service_files.errors import ServiceFailed
+from webapp.service_files.errors import ServiceFailed, UnreadableRecord
 from webapp.service_files.run_identity import ProcessIdentity
+from webapp.settings.config import address_here
 
 MAX_RECORD_BYTES = 64 << 10
 FOR_OTHERS = stat.S_IWGRP | stat.S_IWOTH
@@ -48,8 +49,7 @@ class ServiceRecord:
     @property
     def url(self) -> str:
         """Where it answers, seen from this machine."""
-        host = self.host if self.host not in ("0.0.0.0", "::", "127.0.0.1", "::1") else "localhost"
-        return f"{'https' if self.tls else 'http'}://{host}:{self.port}{self.root_path}"
+        return address_here(self.host, self.port, self.root_path, tls=self.tls)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +115,10 @@ class ServiceFolder:
             return _to_record(fields)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, TypeError, RecursionError) as error:
-            raise ServiceFailed(
-                f"{self.record_file} cannot be read ({error}): whether {self.path.name} runs is "
+        except (OSError, ValueError, RecursionError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            raise UnreadableRecord(
+                f"{self.record_file} cannot be read ({why}): whether {self.path.name} runs is "
                 "not known. End its processes and remove that file."
             ) from None
 
@@ -131,6 +132,9 @@ class ServiceFolder:
 
 
 def _to_record(fields: Any) -> ServiceRecord:
+    names = {each.name for each in dataclass_fields(ServiceRecord)}
+    if not isinstance(fields, dict) or fields.keys() != names:
+        raise ValueError("it is not the record of a run")
     record = ServiceRecord(**fields)
     for each in dataclass_fields(record):
         value, kind = getattr(record, each.name), each.type

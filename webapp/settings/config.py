@@ -235,9 +235,13 @@ def parse_with_secrets(argv: Sequence[str]) -> Config:
 
 def local_address(config: Config, port: int) -> str:
     """Where the service answers, as somebody on this machine types it."""
-    scheme = "https" if config.tls_certfile else "http"
-    here = config.host in ("127.0.0.1", "0.0.0.0", "::", "::1")
-    return f"{scheme}://{'localhost' if here else config.host}:{port}{config.root_path}"
+    return address_here(config.host, port, config.root_path, tls=config.tls_certfile is not None)
+
+
+def address_here(host: str, port: int, root_path: str, *, tls: bool) -> str:
+    """The same of a service that listens at ``host``."""
+    here = host in ("127.0.0.1", "0.0.0.0", "::", "::1")
+    return f"{'https' if tls else 'http'}://{'localhost' if here else host}:{port}{root_path}"
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -1,10 +1,13 @@
 """Flags of the service on the command line of a command of its own."""
 
 import argparse
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from webapp.settings.config import Config, parse
 from webapp.settings.flags import FLAGS, Flag
+from webapp.settings.secret_flags import overwrite_secrets
 
 EPILOG = "The flags of the service are accepted too: see docs/flags.md."
 
@@ -35,6 +38,33 @@ def accept_flags(parser: argparse.ArgumentParser) -> None:
 def show_flag(parser: argparse.ArgumentParser, name: str, text: str) -> None:
     """Tell of one of them in ``--help``."""
     _pass_on(parser, next(flag for flag in FLAGS if flag.name == name), text)
+
+
+def add_command(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
+    """One of several commands, which takes the service's flags too."""
+    command: argparse.ArgumentParser = commands.add_parser(
+        name, help=text, description=text, epilog=EPILOG, allow_abbrev=False,
+        conflict_handler="resolve",
+    )  # fmt: skip
+    accept_flags(command)
+    return command
+
+
+def parse_passed(
+    arguments: argparse.Namespace, words: Sequence[str], environment: Mapping[str, str]
+) -> Config:
+    """The service's flags that were accepted; secret ones leave the process's title.
+
+    ``words``: the whole command line of the command. Raises ``UnknownFlag``.
+    """
+    overwrite_secrets(words, environment)
+    return parse(arguments.service, environment)
+
+
+def complain(parser: argparse.ArgumentParser, text: str, code: int) -> int:
+    """Tell what went wrong; the exit code."""
+    print(f"{parser.prog}: {text}", file=sys.stderr)
+    return code
 
 
 def _pass_on(parser: argparse.ArgumentParser, flag: Flag, text: str) -> None:

@@ -7,11 +7,11 @@ up the whole: jobs that are drawn in one call of the network, each with its rows
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 from webapp.queues.charge_codec import device_of
 from webapp.queues.contracts.charges import BusyTime
 from webapp.queues.worker_id import WorkerId
+from webapp.utc_days import day_of
 
 REPORT_SECONDS = 1.0  # between two reports of a busy worker; so much may be lost with it
 
@@ -88,7 +88,7 @@ class BusyReport:
             now, busy = self.clock(), self.meter.read_busy_seconds()
             if busy <= self._told or not (at_once or now - self._told_at >= REPORT_SECONDS):
                 return
-            day = datetime.fromtimestamp(now, UTC).date().isoformat()
+            day = day_of(now)
             before = self._told if day != self._day else self._before_day
             self.publish(BusyTime(self.run, day, self.device, busy - before))
             self._day, self._before_day, self._told, self._told_at = day, before, busy, now

@@ -43,7 +43,7 @@ export const WORDS = {
     count: '结果数',
     embedded: 'Easel words（内置）',
     faulty: '{name}（无法使用）',
-    embeddedHint: '这不是语言模型：它保留你的词，并加上默认模型学过的地点、时间或天气。请使用英文。',
+    embeddedHint: '这不是语言模型：它保留您的词，并加上默认模型学过的地点、时间或天气。请使用英文。',
     noModels: '放在 models/BeautifulPrompt 下的语言模型文件夹（BLOOM、GPT-2、T5）也会列在这里。',
     more: '高级参数',
     temperature: '温度',

@@ -3,7 +3,7 @@ import { ApiError, get, remove } from '../api/client'
 import { interrupt } from '../api/sdapi'
 
 export interface WaitReason {
-  kind: string // no_worker, worker_starts, own_limit, group_limit, jobs_first or workers_busy
+  kind: string // no_worker, worker_wakes, worker_starts, own_limit, group_limit, jobs_first, workers_busy
   text: string
   others: number // jobs of others that go first
   own: number

@@ -21,7 +21,7 @@ from generator.request import (
 from generator.scripts import sequence
 from generator.scripts.run import run as run_script
 from generator.scripts.script_draw import ScriptDraw
-from generator.scripts.workload import check_job_workload
+from generator.scripts.workload import measure_job
 from generator.workload import NO_LIMIT, enlarged_megapixels, megapixel_steps
 from tests.generator.scripts.fake_painter import (
     FakePainter,
@@ -94,10 +94,10 @@ def test_a_script_is_counted_at_the_door_as_it_draws(request_: GenerationRequest
     painter = FakePainter()
     run_with_painter(request_, painter)
     drawn = sum(map(megapixel_steps, painter.requests))
-    counted = check_job_workload(request_, NO_LIMIT)
+    counted = measure_job(request_, NO_LIMIT).megapixel_steps
     assert drawn * 0.999 <= counted <= drawn * (2.5 if "outpaint" in request_.script.title else 1.1)  # type: ignore[union-attr]
     with pytest.raises(BadRequest, match=r"--max-job-megapixel-steps"):
-        check_job_workload(request_, counted * 0.99)
+        measure_job(request_, counted * 0.99)
     with pytest.raises(BadRequest, match=r"--max-job-megapixel-steps"):
         run_script(request_, FakePainter(), ignore_progress, fake_upscale, most=drawn * 0.9)
 
@@ -108,10 +108,10 @@ def test_counting_ends_at_too_many_pictures() -> None:
         "x/y/z plot", a0="Seed", a1="1-100", a3="Steps", a4="1-100", a6="CFG Scale", a7="1-100"
     )
     with pytest.raises(BadRequest, match="1,000,000 pictures; at most 1,000"):
-        check_job_workload(script_request("x/y/z plot", spans), NO_LIMIT)
+        measure_job(script_request("x/y/z plot", spans), NO_LIMIT)
     lines = "--n_iter 900\n" * 100_000
     with pytest.raises(BadRequest, match="1,800 pictures"):
-        check_job_workload(
+        measure_job(
             script_request(
                 "prompts from file or textbox",
                 default_arguments("prompts from file or textbox", a3=lines),
@@ -128,7 +128,7 @@ def test_what_a_plugins_script_draws_is_counted_while_it_draws() -> None:
     painter = FakePainter()
     request = script_request("endless", ())
     tools = Tools(scripts={"endless": script})
-    assert check_job_workload(request, 10.0) < 1
+    assert measure_job(request, 10.0).megapixel_steps < 1
     with pytest.raises(BadRequest, match="The script asks for"):
         run_script(request, painter, ignore_progress, tools=tools, most=10.0)
     assert sum(map(megapixel_steps, painter.requests)) <= 10.0

@@ -224,3 +224,35 @@ def test_every_flag_that_sounds_secret_is_marked() -> None:
     assert {flag.name for flag in FLAGS if sounds.search(flag.name)} <= {
         flag.name for flag in SECRET
     }
+
+
+COMMANDS = {
+    "generate": ("webapp.generate", "main", ("a house", "--sampler", "none such")),
+    "models": ("webapp.models_command", "main", ("report",)),
+    "users": ("webapp.accounts_command", "run_users", ("list",)),
+    "usage": ("webapp.usage_command", "run_usage", ("report", "--by", "day")),
+    "mcp": ("webapp.agents.mcp_server", "main", ()),
+}
+CALL = """
+import importlib, sys
+from pathlib import Path
+sys.modules["mcp"] = None
+module, name, *words = sys.argv[1:]
+getattr(importlib.import_module(module), name)(words)
+print("title", Path("/proc/self/cmdline").read_bytes())
+"""
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_command_shows_a_secret_that_it_was_given(command: str, tmp_path: Path) -> None:
+    module, name, words = COMMANDS[command]
+    data_dir, secret = f"--data-dir={tmp_path}/data", f"--token={MARK}-0123456789"
+    flags = (secret,) if command == "mcp" else (data_dir, "--no-default-checkpoint", secret)
+    called = subprocess.run(
+        [sys.executable, "-c", CALL, module, name, *words, *flags],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    title = called.stdout[called.stdout.rindex("title") :]
+    assert module in title
+    assert "***" in title
+    assert MARK not in title

@@ -6,22 +6,13 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from tests.webapp.accounts.postgres_server import BINARIES, MISSING, PostgresServer, postgres_server
+from tests.webapp.accounts.postgres_server import PostgresServer
 from webapp.access.secret import Secret
 from webapp.accounts.accounts import Accounts, open_accounts
 from webapp.accounts.database import open_database
 from webapp.accounts.schema import HEAD, METADATA
 
 KINDS = ("sqlite", "postgresql")
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    """A server for all tests of the run; tests that need it skip without PostgreSQL."""
-    if not BINARIES:
-        pytest.skip(MISSING)
-    with postgres_server() as server:
-        yield server
 
 
 @pytest.fixture(params=KINDS)

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from flask import Response
 from flask.testing import FlaskClient
 
 from tests.conftest import ROOT
+from tests.wait import result_of
+from webapp.access import login_checks
 from webapp.access.auth import INNER_CALLER
 from webapp.access.credentials import Caller
 from webapp.access.scopes import AccessScope, scope_of
@@ -465,7 +468,9 @@ def test_accounts_that_cannot_be_read_let_nobody_in(served: Served) -> None:
 def test_a_stream_ends_with_its_users_account(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(events, "PING_SECONDS", 0.01)
+    for name in ("CHECK_SECONDS", "PING_SECONDS"):
+        monkeypatch.setattr(events, name, 0.01)
+    monkeypatch.setattr(login_checks, "KEPT_SECONDS", 0.0)
     token = served.token("ann", AccessScope.READ)[0]
     clients = (served.client("ann"), served.bearer(token))
     streams = [iter(each.get("/api/events", buffered=False).response) for each in clients]
@@ -475,6 +480,23 @@ def test_a_stream_ends_with_its_users_account(
     served.accounts.change_user(HERE, "ann", disabled=True)
     for stream in streams:
         assert len(list(stream)) < 3
+
+
+def test_a_watch_of_a_queue_ends_with_its_users_account(
+    build: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(login_checks, "KEPT_SECONDS", 0.0)
+    house = build(accounts=True, asynchronous=True)
+    accounts = house.app.extensions["easel.services"].accounts
+    accounts.add_user(HERE, "ann", Role.MEMBER, Secret(WORDS))
+    token = accounts.add_token(HERE, "ann", TokenSpec("t", (AccessScope.USER,)))[0].reveal()
+    client = house.client(authorization=f"Bearer {token}")
+    answer = client.get("/api/predict/easel/sink?_watch_=true", buffered=False)
+    assert answer.status_code == 200, answer.text
+    with ThreadPoolExecutor(1) as pool:
+        rest = pool.submit(list, answer.response)
+        accounts.change_user(HERE, "ann", disabled=True)
+        assert b"".join(result_of(rest)) == b""
 
 
 def test_the_cookie_is_for_https_where_the_service_is(build: Any) -> None:

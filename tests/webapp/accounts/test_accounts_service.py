@@ -138,6 +138,8 @@ def test_a_database_that_cannot_be_used_ends_the_start_with_a_sentence(tmp_path:
         (("users", "add", "ann", "--database-url=canary"), "this is no address"),
         (("users", "list", "--accounts", "--api-auth", "a:bbbbbbbb"), "not by --api-auth"),
         (("users", "limit", "nobody", "weight=2"), "no user 'nobody'"),
+        (("users", "limit", "role:member"), "or --clear to take all away; one of the two"),
+        (("users", "limit", "role:member", "weight=2", "--clear"), "one of the two"),
         (("users", "limit", "role:king", "weight=2"), "user, a group or a role (admin"),
         (("users", "limit", "role:member", "colour=2"), "no limit 'colour'; there are weight"),
         (("users", "limit", "role:member", "weight=none"), "'weight=none': a limit and a number"),
@@ -195,7 +197,7 @@ def test_a_day_of_an_admin_at_the_command_line(
         "ann\tgpu_seconds_day=600",
     ]  # fmt: skip
     run("users", "group", "ann")
-    run("users", "limit", "ann")
+    run("users", "limit", "ann", "--clear")
     run("users", "remove-group", "studio")
     assert run("users", "limits") == "role:member\twaiting_jobs=20\n"
     token = run("tokens", "add", "ann", "--scope", "read", "--scope", "generate", "--label", "x")

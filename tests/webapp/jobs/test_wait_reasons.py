@@ -4,9 +4,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from webapp.jobs import wait_reasons
 from webapp.jobs.cold_start import WORKER_START
 from webapp.jobs.queue_overview import QueueView
-from webapp.jobs.wait_reasons import WaitKind, WaitReason, find_reasons
+from webapp.jobs.wait_reasons import WaitKind, WaitReason, find_reasons, reasons_of
 from webapp.queues.contracts.frame import Answer, Frame
 from webapp.queues.match_forecast import Outlook, RunningOutlook, WorkerOutlook, forecast_takes
 from webapp.queues.sharing import Sharing
@@ -49,6 +52,17 @@ def test_each_reason_is_told() -> None:
     assert [each.kind for each in find_reasons(look(waiting, [])).values()] == [
         WaitKind.NO_WORKER
     ] * 4
+    asleep = find_reasons(replace(look(waiting, []), wakes_workers=True))
+    assert {each.kind for each in asleep.values()} == {WaitKind.WORKER_WAKES}
+    assert "started for it at once" in asleep[waiting[0].id].text()
+
+
+def test_reasons_are_found_once_for_a_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    view = look([frame(1, "ann"), frame(2, "bob")], [], WorkerOutlook(3.0))
+    first = dict(reasons_of(view))
+    monkeypatch.setattr(wait_reasons, "find_reasons", None)
+    assert reasons_of(view) == first
+    assert len(first) == 2
 
 
 def test_a_job_that_a_limit_holds_back_begins_when_its_owners_job_ends() -> None:

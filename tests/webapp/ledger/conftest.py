@@ -6,14 +6,12 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from tests.webapp.accounts.conftest import KINDS, postgres
+from tests.webapp.accounts.conftest import KINDS
 from tests.webapp.accounts.postgres_server import PostgresServer
 from webapp.access.secret import Secret
 from webapp.accounts.database import open_database
 from webapp.ledger.ledger import Ledger, open_ledger
 from webapp.ledger.schema import HEAD, METADATA, VERSION_TABLE
-
-__all__ = ["postgres"]
 
 
 @pytest.fixture(params=KINDS)

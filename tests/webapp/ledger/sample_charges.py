@@ -1,7 +1,7 @@
 """A charge that tests vary."""
 
-from webapp.ledger.utc_days import start_of_day
 from webapp.queues.contracts.charges import Charge
+from webapp.utc_days import start_of_day
 
 NOON = start_of_day("2026-11-10") + 12 * 3600
 CHARGE = Charge(

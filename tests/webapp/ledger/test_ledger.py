@@ -7,8 +7,8 @@ import pytest
 
 from tests.webapp.ledger.sample_charges import CHARGE, NOON
 from webapp.ledger.ledger import Ledger, Usage
-from webapp.ledger.utc_days import day_of, first_day_kept, start_of_day
 from webapp.queues.contracts.charges import BusyTime, Outcome
+from webapp.utc_days import day_of, first_of_month, next_day, start_of_day
 
 USAGE = Usage(1, 10.0, 8.0, 2.0, 2, 5.0, 1000)
 
@@ -78,5 +78,7 @@ def test_texts_that_do_not_fit_are_cut(ledger: Ledger) -> None:
 def test_days_are_those_of_utc() -> None:
     assert day_of(0) == "1970-01-01"
     assert start_of_day("1970-01-02") == 86400
-    assert first_day_kept(2, NOON) == "2026-09-01"
-    assert first_day_kept(13, NOON) == "2025-10-01"
+    assert first_of_month(NOON, -2) == "2026-09-01"
+    assert first_of_month(NOON, -13) == "2025-10-01"
+    assert first_of_month(NOON, 2) == "2027-01-01"
+    assert (first_of_month(NOON), next_day("2026-12-31")) == ("2026-11-01", "2027-01-01")

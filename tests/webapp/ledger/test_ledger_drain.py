@@ -1,6 +1,7 @@
 """Charges come from the queue's store into the ledger once, whatever dies meanwhile."""
 
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -49,6 +50,26 @@ def work(store: SqliteStore, *names: str) -> None:
         lease = store.take(WorkerId("cpu"), (), 0)
         assert lease is not None
         store.answer(lease, OK, 1.0)
+
+
+def cut(path: Path) -> None:
+    """Half of a file is lost."""
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def zeros(path: Path) -> None:
+    """Its blocks were never written."""
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+def empty(path: Path) -> None:
+    """All of it is lost."""
+    path.write_bytes(b"")
+
+
+def rubbish(path: Path) -> None:
+    """Another file took its place."""
+    path.write_bytes(b"no database\n" * 3000)
 
 
 def test_the_ledger_is_opened_for_charges_alone(
@@ -145,3 +166,63 @@ def test_old_charges_are_forgotten_once_a_day(store: SqliteStore, handle: Ledger
     thread.stop()
     assert handle.get().compact("9999-01-01") == 1  # the new one was still there
     assert handle.get().used("ann", 0).jobs == 2
+
+
+def test_a_damaged_file_is_put_aside_and_charges_go_on(
+    handle: LedgerHandle, store: SqliteStore, memory_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = memory_folder / "ledger.db"
+    for number, damage in enumerate((cut, zeros, empty), 1):
+        work(store, *(f"{number}-{job}" for job in range(3)))
+        assert drain(store, handle) == 3
+        handle.close()
+        caplog.clear()
+        damage(path)
+        assert handle.get().used("ann", 0).jobs == 0
+        assert len(caplog.messages) == 1
+        assert "ledger.db" in caplog.text
+        assert len(list(memory_folder.glob("ledger.db.damaged-*"))) == min(number, 2)
+
+
+def test_damage_that_shows_in_use_is_mended(
+    handle: LedgerHandle, store: SqliteStore, memory_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, thread = memory_folder / "ledger.db", DrainThread(store, handle, 13)
+    work(store, "a")
+    assert thread.turn()
+    handle.get().database.close()  # its connections alone: the next ones meet the damage
+    rubbish(path)
+    work(store, "b")
+    assert not thread.turn()
+    assert thread.turn()
+    assert handle.get().used("ann", 0).jobs == 1
+    assert len(list(memory_folder.glob("ledger.db.damaged-*"))) == 1
+    assert "it is kept as ledger.db.damaged-" in caplog.text
+
+
+def test_a_folder_in_place_of_the_file_lets_charges_wait(
+    store: SqliteStore, memory_folder: Path
+) -> None:
+    clock = Clock()
+    handle, path = LedgerHandle(None, memory_folder, clock), memory_folder / "ledger.db"
+    (path / "inside").mkdir(parents=True)
+    work(store, "a")
+    assert not DrainThread(store, handle, 13, clock).turn()
+    with pytest.raises(Unavailable, match=r"cannot be used now\."):
+        handle.get()
+    assert len(store.read_charges(9)) == 1
+    (path / "inside").rmdir()
+    path.rmdir()
+    clock.skip(10)
+    assert drain(store, handle) == 1
+    handle.close()
+
+
+def test_a_named_file_is_left_alone(memory_folder: Path) -> None:
+    """It may hold the accounts."""
+    path = memory_folder / "house.db"
+    rubbish(path)
+    before = path.read_bytes()
+    with pytest.raises(Unavailable):
+        LedgerHandle(Secret(f"sqlite:///{path}"), memory_folder).get()
+    assert path.read_bytes() == before

@@ -15,12 +15,12 @@ from webapp.access.secret import Secret
 from webapp.access.tokens import narrow_tokens
 from webapp.ledger.ledger import open_ledger
 from webapp.ledger.prices import read_prices
-from webapp.ledger.utc_days import start_of_day
 from webapp.queues.contracts.charges import Charge
 from webapp.queues.contracts.frame import Answer, Frame
 from webapp.queues.sqlite.store import SqliteStore
 from webapp.queues.worker_id import WorkerId
 from webapp.usage_command import run_usage
+from webapp.utc_days import start_of_day
 
 OWNER, PASSWORDS = "token-of-the-owner", (("ann", Secret("ann-s-password")),)
 NOON = start_of_day("2026-11-10") + 43200

@@ -1,5 +1,6 @@
 """A real web process brings charges into PostgreSQL, also after ``kill -9``, and reports them."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from tests.conftest import ROOT
 from tests.wait import TIMEOUT, exit_code, wait_until
 from tests.webapp.accounts.postgres_server import PostgresServer
 from tests.webapp.web_process import WebProcess, web_process
+from webapp.ledger.ledger import open_ledger
+from webapp.ledger.ledger_file import LEDGER_NAME
 from webapp.queues.contracts.charges import JobOutput
 from webapp.queues.contracts.frame import Answer, Frame
 from webapp.queues.sqlite.store import SqliteStore
@@ -90,3 +93,16 @@ def test_prices_that_cannot_be_read_end_the_start_with_a_sentence(tmp_path: Path
     assert exit_code(process) == 3
     assert "--price-file prices.json: prices: Field required" in log.read_text()
     assert "Traceback" not in log.read_text()
+
+
+def test_a_damaged_ledger_is_kept_and_another_begun(tmp_path: Path) -> None:
+    state, log = tmp_path / "data/.easel", tmp_path / "log"
+    state.mkdir(parents=True, mode=0o700)
+    open_ledger(None, state).close()
+    os.truncate(state / LEDGER_NAME, (state / LEDGER_NAME).stat().st_size // 2)
+    flags = ("--token=token-of-the-owner",)
+    with web_process(tmp_path / "data", *flags, log=log) as process:
+        work(process, "1")
+        wait_until(lambda: ask(process)["total"]["jobs"] == 1)
+    assert log.read_text().count(f"{LEDGER_NAME} cannot be used") == 1
+    assert len(list(state.glob(f"{LEDGER_NAME}.damaged-*"))) == 1

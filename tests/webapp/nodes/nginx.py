@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.wait import wait_until
+from tests.webapp.web_process import listens
 
 SAMPLE = ROOT / "deploy/nginx/easel.conf"
 SAMPLE_NODES = ("web1.internal:7860", "web2.internal:7860")
@@ -60,9 +60,3 @@ def nginx(program: str, folder: Path, port: int, nodes: Sequence[str]) -> Iterat
     finally:
         process.terminate()
         process.wait()
-
-
-def listens(port: int) -> bool:
-    """Whether somebody listens on a port."""
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -22,7 +22,7 @@ from tests.webapp.namespaces import MISSING as NO_NAMESPACES
 from tests.webapp.namespaces import OWN_PROCESSES, Machine, Network, network
 from tests.webapp.nodes.nginx import nginx, require_nginx
 from tests.webapp.processes.fake_easel import LEASE
-from tests.webapp.processes.joined_easel import __file__ as WORKER
+from tests.webapp.processes.remote_site import worker_words
 from tests.webapp.web_process import free_port
 
 TOKEN = "of-the-owner-of-all"
@@ -107,8 +107,7 @@ class NodeSite:
 def worker_command(data_dir: Path, queue: tuple[str, ...]) -> list[str]:
     """A worker with the engine that pretends, in process ids of its own where that is possible."""
     own = [] if NO_NAMESPACES else list(OWN_PROCESSES)
-    words = ["--data-dir", str(data_dir), "--device", "cpu", "--watch", "off"]
-    return [*own, sys.executable, WORKER, *words, *queue]
+    return [*own, *worker_words(data_dir, queue)]
 
 
 @contextmanager

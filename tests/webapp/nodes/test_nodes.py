@@ -18,6 +18,7 @@ import pytest
 import redis
 import requests
 
+from tests.filebrowser.dav.conftest import LOCK_BODY
 from tests.wait import TIMEOUT, result_of, wait_until
 from tests.webapp.conftest import write_checkpoint
 from tests.webapp.http.websocket_client import WebSocketClient
@@ -29,10 +30,6 @@ TXT2IMG = "/sdapi/v1/txt2img"
 UPLOADS = "/api/files/uploads"
 TUS = {"Tus-Resumable": "1.0.0"}
 PIECE = {**TUS, "Content-Type": "application/offset+octet-stream"}
-LOCK_BODY = (
-    '<?xml version="1.0"?><lockinfo xmlns="DAV:"><lockscope><exclusive/></lockscope>'
-    "<locktype><write/></locktype><owner>ann</owner></lockinfo>"
-)
 MIB = 1 << 20
 LONG = 400  # steps: 20 s
 
@@ -205,7 +202,8 @@ def test_webdav_locks_and_announced_names_hold_at_every_node(
 ) -> None:
     first, second = site.nodes
     place = "/dav/data/outputs/locked.txt"
-    locked = site.ask("LOCK", first.url + place, data=LOCK_BODY, headers={"Timeout": "Second-60"})
+    body = LOCK_BODY.format("exclusive")
+    locked = site.ask("LOCK", first.url + place, data=body, headers={"Timeout": "Second-60"})
     assert locked.status_code in (200, 201), locked.text
     token = {"If": f"({locked.headers['Lock-Token']})"}
     assert site.ask("PUT", second.url + place, data=b"x").status_code == 423

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import requests
 
+from tests.filebrowser.dav.conftest import LOCK_BODY
 from tests.queue_server import require_program, running_server
 from tests.wait import TIMEOUT, wait_until
 from tests.webapp.accounts.conftest import create_schema
@@ -18,11 +19,6 @@ from tests.webapp.routes.job_service import Gate, JobService
 from tests.webapp.web_process import web_process
 from webapp.access.secret import Secret
 from webapp.accounts.accounts import open_accounts
-
-LOCK_BODY = (
-    '<?xml version="1.0"?><lockinfo xmlns="DAV:"><lockscope><exclusive/></lockscope>'
-    "<locktype><write/></locktype></lockinfo>"
-)
 
 Nodes = tuple[World, World]
 
@@ -136,7 +132,8 @@ def test_webdav_locks_and_announced_names_are_their_users_at_every_node(
 ) -> None:
     first, second = nodes
     place = "/dav/data/outputs/same.txt"
-    locked = send(first, "ann", "LOCK", place, LOCK_BODY.encode(), Timeout="Second-60")
+    body = LOCK_BODY.format("exclusive").encode()
+    locked = send(first, "ann", "LOCK", place, body, Timeout="Second-60")
     assert locked.status_code in (200, 201), locked.text
     assert send(second, "ann", "PUT", place, b"x").status_code == 423
     assert send(second, "bob", "PUT", place, b"x").status_code == 201

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +31,12 @@ HOST = "gpu"  # of every machine with a worker: names prove nothing
 PAINTER = "painter.safetensors"
 
 NOT_YET = WorkerId("not yet")
+
+
+def worker_words(data_dir: Path, queue: Sequence[str]) -> list[str]:
+    """The command line of a worker whose engine pretends; ``queue`` are the flags that name it."""
+    words = ["--data-dir", str(data_dir), "--device", "cpu", "--watch", "off"]
+    return [sys.executable, str(WORKER), *words, *queue]
 
 
 @dataclass
@@ -95,9 +102,8 @@ class Site:
         """Start one on a machine of its own."""
         machine = self.network.add(HOST)
         log = self.data_dir.with_name(f"{machine.namespace}.log")
-        words = ["--data-dir", str(self.data_dir), "--device", "cpu", "--watch", "off"]
         program = machine.start(
-            [sys.executable, str(WORKER), *words, *self.queue],
+            worker_words(self.data_dir, self.queue),
             log,
             {"PYTHONPATH": str(ROOT), LEASE: LEASE_SECONDS},
         )

@@ -328,15 +328,42 @@ def test_an_entry_whose_put_was_not_answered_is_read_at_once(
         assert result_of(reading).request_id == "s"
 
 
-@on_redis
-def test_a_worker_waits_beside_frames_that_a_limit_holds_back(
-    make: MakeRedis, patient: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One look tells that nothing may run; the answer that makes room wakes the worker."""
-    store, worker = make(), make()
+def hold_back(store: QueueStore) -> Lease:
+    """The lease of a frame beside which another of its owner's may not run."""
     for name in "ab":
         store.put(frame(name, owner="ann", sharing=Sharing(most_running=1)))
-    taken, looks = take(store), []
+    return take(store)
+
+
+def test_an_answer_that_makes_room_wakes_a_worker_at_once(
+    make: Make, patient: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, worker, looks = make(), make(), list[object]()
+    taken, kind = hold_back(store), type(store)
+    look = getattr(kind, "_take_best")  # noqa: B009
+
+    def noting(self: QueueStore, *words: Any) -> Lease | None:
+        lease: Lease | None = look(self, *words)
+        looks.append(lease)
+        return lease
+
+    monkeypatch.setattr(kind, "_take_best", noting)
+    with ThreadPoolExecutor(1) as pool:
+        taking = start_taking(pool, worker)
+        wait_until(lambda: looks)
+        store.answer(taken, OK, 1.0)
+        lease = result_of(taking)
+    assert looks[0] is None
+    assert lease is not None
+    assert lease.frame.id == "b"
+
+
+@on_redis
+def test_one_look_tells_that_a_limit_holds_all_frames_back(
+    make: MakeRedis, patient: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, looks = make(), []
+    hold_back(store)
     look = RedisStore._look
 
     def noting(self: RedisStore) -> Any:
@@ -346,9 +373,3 @@ def test_a_worker_waits_beside_frames_that_a_limit_holds_back(
     monkeypatch.setattr(RedisStore, "_look", noting)
     assert store.take(OTHER, (), 0) is None
     assert looks == [store]
-    with ThreadPoolExecutor(1) as pool:
-        taking = start_taking(pool, worker)
-        store.answer(taken, OK, 1.0)
-        lease = result_of(taking)
-    assert lease is not None
-    assert lease.frame.id == "b"

@@ -39,7 +39,7 @@ def test_they_are_read_again_at_once_and_uncounted(
 
     monkeypatch.setattr(intake, "finish_entry", finish_entry)
     store.entries.queue(INPUT).put(Entry("a", b"{}", path="x", scope=AccessScope.OWNER))
-    services = SimpleNamespace(entries=store.entries, worker_commands=store)
+    services = SimpleNamespace(entries=store.entries, service_notices=store)
     app = SimpleNamespace(wsgi_app=answer_done)
     dispatcher = EntryDispatcher(cast(Any, app), cast(Any, services))
     dispatcher.start()

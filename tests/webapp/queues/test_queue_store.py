@@ -571,6 +571,17 @@ def test_the_last_notice_counts_and_is_no_command(make: Make) -> None:
     assert store.pending_command(WorkerId("service")) is None
 
 
+def test_the_end_of_a_service_is_told_until_it_is_withdrawn(make: Make) -> None:
+    store, other = make(answer_seconds=60), make(answer_seconds=60)
+    for service in ("host/m:1", "host/m:2"):
+        store.announce_end(service)
+    store.withdraw_end("host/m:2")
+    store.withdraw_end("host/m:3")
+    assert [other.is_ending(f"host/m:{pid}") for pid in (1, 2, 3)] == [True, False, False]
+    assert store.pending_command(WorkerId("host/m:1")) is None
+    assert store.read_notice() is None
+
+
 def test_many_threads_lose_nothing(make: Make) -> None:
     """8 threads put 25 frames each and wait; 3 workers answer with the frame's own body."""
     front, back = make(), make()

@@ -16,7 +16,9 @@ from tests.webapp.conftest import write_checkpoint
 from tests.webapp.web_process import WebProcess, web_process
 from webapp.accounts_command import run_users
 from webapp.ledger.handle import LedgerHandle
+from webapp.process_tree import SUPERVISOR_VARIABLE
 from webapp.queues.contracts.charges import Charge
+from webapp.queues.contracts.frame import Frame
 
 WORDS = "five wet maps hum"
 JOB = {"path": "/sdapi/v1/txt2img", "body": {"prompt": "a", "width": 64, "height": 64, "steps": 5}}
@@ -176,3 +178,20 @@ def test_groups_and_limits_over_the_api(service: WebProcess, easel: Any) -> None
     assert root.put(f"{api}/limits/role/member", json=role, timeout=TIMEOUT).status_code == 200
     kinds = [one["kind"] for one in root.get(f"{api}/limits", timeout=TIMEOUT).json()["limits"]]
     assert "role" in kinds
+
+
+def test_while_no_worker_lives_a_job_is_told_what_it_waits_for(
+    build: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SUPERVISOR_VARIABLE, "1")
+    for least, most, kind in (
+        (None, None, "no_worker"),
+        (0, 0, "no_worker"),
+        (0, 1, "worker_wakes"),
+    ):
+        house = build(working=False, workers_min=least, workers_max=most)
+        house.store.put(Frame(f"{kind}{most}", "generate", b"", owner="ann"))
+        told = house.client().get("/api/v1/queue").get_json()
+        assert [job["reason"]["kind"] for job in told["jobs"]][-1] == kind
+        assert told["workers"] == 0
+        assert "No worker is there" in told["jobs"][-1]["reason"]["text"]

@@ -14,6 +14,7 @@ from tests.wait import wait_until
 from tests.webapp.service_files.samples import small, write
 from webapp.processes.log_limit import MAX_LOG_BYTES, cut_log
 from webapp.service_files import running
+from webapp.service_files.commands import status
 from webapp.service_files.errors import ServiceFailed
 from webapp.service_files.log_view import follow, print_last_lines
 from webapp.service_files.plan import PlanTerms, read_plan
@@ -179,6 +180,28 @@ def test_one_command_at_a_time(tmp_path: Path) -> None:
         pass
     with folder.locked():
         pass
+
+
+@pytest.mark.parametrize("content", ["[]", "a folder"])
+def test_a_damaged_record_hides_no_other_service(
+    starter: Starter, tmp_path: Path, content: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    starter(name="well")
+    bad = ServiceFolder(tmp_path / "home/bad")
+    bad.make()
+    if content == "a folder":
+        bad.record_file.mkdir()
+    else:
+        bad.record_file.write_text(content)
+    for names in ([], ["bad", "well"]):
+        assert status(["--services-dir", str(tmp_path / "home"), *names]) == 1
+        said = capsys.readouterr()
+        assert said.err.count("\n") == 1
+        assert f"{bad.record_file} cannot be read" in said.err
+        assert "remove that file" in said.err
+        assert said.out.splitlines()[1].startswith("well  not answering")
+    assert status(["--services-dir", str(tmp_path / "home"), "bad"]) == 1
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"pid": 1}', "\0", "[" * 100_000])

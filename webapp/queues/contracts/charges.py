@@ -55,11 +55,6 @@ class Charge:
     megapixel_steps: float = 0.0
     stored_bytes: int = 0  # of files that it saved
 
-    @property
-    def is_billed(self) -> bool:
-        """Whether its seconds count for its user."""
-        return self.outcome.is_billed
-
 
 @dataclass(frozen=True, slots=True)
 class BusyTime:

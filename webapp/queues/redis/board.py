@@ -17,7 +17,7 @@ from webapp.queues.redis.part import RedisPart
 from webapp.queues.redis.server import PREFIX, elapsed_since, pairs_of, text_of
 from webapp.queues.worker_id import WorkerId
 
-NOTICE_KEY = f"{PREFIX}service_notice"
+NOTICE_KEY, END_KEY = f"{PREFIX}service_notice", f"{PREFIX}service_end:"
 
 
 class RedisProgress(RedisPart):
@@ -160,6 +160,22 @@ class RedisServiceNotices(RedisPart):
             return ServiceNotice(str(facts["data_id"]), str(facts["version"]), float(facts["at"]))
         except (ValueError, TypeError, KeyError):  # of a later Easel
             return ServiceNotice("", "", 0.0)
+
+    def announce_end(self, service: str) -> None:
+        """Say that a service is ending."""
+        kept = int(self.answer_seconds * 1000)
+        with self.server.explain_errors():
+            self.server.client.set(f"{END_KEY}{service}", "1", px=kept)
+
+    def withdraw_end(self, service: str) -> None:
+        """Say that it goes on, or begins."""
+        with self.server.explain_errors():
+            self.server.client.delete(f"{END_KEY}{service}")
+
+    def is_ending(self, service: str) -> bool:
+        """Whether it said so last."""
+        with self.server.explain_errors():
+            return bool(self.server.client.exists(f"{END_KEY}{service}"))
 
 
 class RedisCounters(RedisPart):

@@ -138,6 +138,10 @@ CREATE TABLE IF NOT EXISTS service_notice (
     at REAL NOT NULL,               -- by the clock of its process
     said_at REAL NOT NULL
 );
+CREATE TABLE IF NOT EXISTS service_ends (
+    service TEXT PRIMARY KEY,       -- that is ending
+    said_at REAL NOT NULL
+);
 """
 
 LAYOUT = CacheSchema(

@@ -1,4 +1,4 @@
-"""Whose queue it is, in the table ``service_notice`` of one row."""
+"""Whose queue it is, in the table ``service_notice`` of one row; who ends, in ``service_ends``."""
 
 import sqlite3
 import time
@@ -22,6 +22,23 @@ class SqliteServiceNotices(StorePart):
             row = db.execute("SELECT data_id, version, at FROM service_notice").fetchone()
         return None if row is None else ServiceNotice(**row)
 
-    def delete_old_notice(self, db: sqlite3.Connection, moment: float) -> None:
-        """Drop it where it is older than ``moment`` (unix seconds), in a caller's transaction."""
-        db.execute("DELETE FROM service_notice WHERE said_at < ?", (moment,))
+    def announce_end(self, service: str) -> None:
+        """Say that a service is ending."""
+        with self.database.write_transaction() as db:
+            db.execute("INSERT OR REPLACE INTO service_ends VALUES (?, ?)", (service, time.time()))
+
+    def withdraw_end(self, service: str) -> None:
+        """Say that it goes on, or begins."""
+        with self.database.write_transaction() as db:
+            db.execute("DELETE FROM service_ends WHERE service = ?", (service,))
+
+    def is_ending(self, service: str) -> bool:
+        """Whether it said so last."""
+        query = "SELECT 1 FROM service_ends WHERE service = ?"
+        with self.database.read_connection() as db:
+            return db.execute(query, (service,)).fetchone() is not None
+
+    def delete_old_notices(self, db: sqlite3.Connection, moment: float) -> None:
+        """Drop what is older than ``moment`` (unix seconds), in a caller's transaction."""
+        for table in ("service_notice", "service_ends"):
+            db.execute(f"DELETE FROM {table} WHERE said_at < ?", (moment,))

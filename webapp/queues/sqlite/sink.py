@@ -10,6 +10,7 @@ from webapp.queues.contracts.frame import Answer, Frame, Lease
 from webapp.queues.counter_labels import job_labels
 from webapp.queues.entry_terms import entry_topic
 from webapp.queues.errors import AnswerTooLarge, QueueError
+from webapp.queues.notifier import WORK_TOPIC
 from webapp.queues.sqlite import counters
 from webapp.queues.sqlite.accounts import correct_charge
 from webapp.queues.sqlite.answer_rows import (
@@ -30,6 +31,11 @@ WHERE (:owner IS NULL OR owner = :owner) AND made_at > :since
     AND json_extract(tags, :path) = :value
 ORDER BY answers."index" DESC LIMIT 1
 """
+SELECT_BOUNDED = """
+SELECT 1 FROM sharings JOIN frames ON frames."index" = sharings.frame
+WHERE frames.worker IS NULL LIMIT 1
+"""
+"""Whether a frame waits that a limit of running jobs may have held back until now."""
 
 
 class SqliteSink(FramePart):
@@ -70,10 +76,13 @@ class SqliteSink(FramePart):
                 learn_pace(db, frame, gpu_seconds, now)
             store_answer(db, frame.id, frame.index, answer, now)
             store_answer_tags(db, frame.id, frame.owner, json.dumps(dict(frame.tags)))
+            has_made_room = db.execute(SELECT_BOUNDED).fetchone() is not None
             self.purge(db, now)
         if REQUEST_ID_TAG in frame.tags:
             self.notifier.notify(entry_topic(SINK))
         self.notifier.notify(frame.id)
+        if has_made_room:
+            self.notifier.notify(WORK_TOPIC)
         return True
 
     def answer_waiting(self, frame_id: str, answer: Answer) -> bool:

@@ -93,7 +93,7 @@ class SqliteStore(
         self.delete_old_progress(db, expired)
         self.delete_old_heartbeats(db, expired)
         self.delete_old_commands(db, expired)
-        self.delete_old_notice(db, expired)
+        self.delete_old_notices(db, expired)
         delete_settled_accounts(db, self.terms.match, now)
         delete_old_paces(db)
         self.delete_lost_plugin_states(db)

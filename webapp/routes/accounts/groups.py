@@ -1,13 +1,14 @@
 """Groups of users, and what users, groups and roles may take of the queue: for an admin."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 
 from flask import Blueprint, Response, jsonify
 from pydantic import BaseModel, ConfigDict
 from typing_extensions import TypedDict
 
 from webapp.access.scopes import AccessScope, requires
-from webapp.accounts.groups import Group, list_groups
+from webapp.accounts.groups import list_groups
 from webapp.accounts.limits import Bounded, checked_limits, list_limits, read_limits
 from webapp.accounts.users import normalize_name
 from webapp.http.openapi import EMPTY_SCHEMA, RouteNote, with_note
@@ -87,7 +88,7 @@ def add_groups(routes: Blueprint, services: Services) -> None:
     @with_note(RouteNote("All groups of users", answer=GroupList))
     def every_group() -> Response:
         """By name, with their members."""
-        return jsonify({"groups": [group_json(each) for each in list_groups(accounts.database)]})
+        return jsonify({"groups": [asdict(each) for each in list_groups(accounts.database)]})
 
     @routes.post("/groups")
     @requires(AccessScope.OWNER)
@@ -130,11 +131,6 @@ def add_limits(routes: Blueprint, services: Services) -> None:
         name = normalize_name(name)
         accounts.set_limits(actor(), kind, name, checked_limits(kind, values))
         return jsonify(limits_json(Bounded(kind, name, read_limits(accounts.database, kind, name))))
-
-
-def group_json(group: Group) -> GroupFacts:
-    """A group as an admin sees it."""
-    return {"name": group.name, "created": group.created, "members": list(group.members)}
 
 
 def limits_json(one: Bounded) -> LimitsFacts:

@@ -1,6 +1,7 @@
 """Invitations: an admin makes links; whoever has one makes an account, on a page or by JSON."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 from flask import Blueprint, Response, jsonify, redirect, request, url_for
@@ -111,7 +112,7 @@ def add_admin_routes(routes: Blueprint, services: Services) -> None:
     def listed() -> Response:
         """Without their codes, which are not kept."""
         found = list_invitations(accounts.database)
-        return jsonify({"invitations": [invitation_json(each) for each in found]})
+        return jsonify({"invitations": [asdict(each) for each in found]})
 
     @routes.post("/api/v1/invitations")
     @requires(AccessScope.OWNER)
@@ -123,7 +124,7 @@ def add_admin_routes(routes: Blueprint, services: Services) -> None:
         code, made = accounts.invite(actor(), body.role, name, body.hours)
         base = services.config.public_address or request.url_root.rstrip("/")
         link = f"{base}/invite/{code.reveal()}"
-        return jsonify({**invitation_json(made), "code": code.reveal(), "url": link})
+        return jsonify({**asdict(made), "code": code.reveal(), "url": link})
 
     @routes.delete("/api/v1/invitations/<invitation_id>")
     @requires(AccessScope.OWNER)
@@ -231,15 +232,3 @@ def refusal(error: Refused) -> str:
     """What the form says of a refused name or password."""
     name = type(error).__name__
     return say(name) if name in WORDS else error.detail
-
-
-def invitation_json(one: Invitation) -> InvitationFacts:
-    """An invitation without its code."""
-    return {
-        "id": one.id,
-        "role": one.role,
-        "name": one.name,
-        "created": one.created,
-        "created_by": one.created_by,
-        "expires": one.expires,
-    }

@@ -1,5 +1,6 @@
 """Logging in and out, and the caller's own account: facts, password, logins."""
 
+from dataclasses import asdict
 from typing import Annotated
 
 from flask import Blueprint, Response, jsonify, request
@@ -11,7 +12,7 @@ from webapp.access.credentials import Caller
 from webapp.access.scopes import AccessScope, requires
 from webapp.access.secret import Secret
 from webapp.accounts.credentials import LOGIN_KEY
-from webapp.accounts.logins import Login, list_logins
+from webapp.accounts.logins import list_logins
 from webapp.accounts.roles import Role
 from webapp.accounts.users import find_user
 from webapp.errors import WrongCredential
@@ -155,7 +156,8 @@ def add_logins(routes: Blueprint, services: Services) -> None:
         """Where one is logged in."""
         user, current = accounts.require_own(caller()), login_id_of(caller())
         found = list_logins(accounts.database, user)
-        return jsonify({"logins": [login_json(each, current) for each in found]})
+        told = [{**asdict(each), "current": each.id == current} for each in found]
+        return jsonify({"logins": told})
 
     @routes.delete("/logins/<login_id>")
     @requires(AccessScope.READ)
@@ -182,16 +184,3 @@ def facts_of(services: Services, who: Caller) -> AccountFacts:
 def login_id_of(who: Caller) -> str | None:
     """The id of the login by which a caller came; None for another way."""
     return who.key.removeprefix(LOGIN_KEY) if who.key.startswith(LOGIN_KEY) else None
-
-
-def login_json(one: Login, current: str | None) -> LoginFacts:
-    """A login as its user sees it."""
-    return {
-        "id": one.id,
-        "began": one.began,
-        "seen": one.seen,
-        "expires": one.expires,
-        "address": one.address,
-        "agent": one.agent,
-        "current": one.id == current,
-    }

@@ -1,5 +1,6 @@
 """API tokens of users: listed, made (told once), revoked."""
 
+from dataclasses import asdict
 from typing import Annotated
 
 from flask import Blueprint, Response, jsonify
@@ -11,7 +12,6 @@ from webapp.accounts.api_tokens import (
     DEFAULT_DAYS,
     MAX_DAYS,
     MAX_LABEL_LENGTH,
-    ApiToken,
     TokenSpec,
     list_tokens,
 )
@@ -78,7 +78,7 @@ def blueprint(services: Services) -> Blueprint:
         if user is None:
             raise NothingThere("There is no such user.")
         found = list_tokens(accounts.database, user)
-        return jsonify({"tokens": [token_json(each) for each in found]})
+        return jsonify({"tokens": [asdict(each) for each in found]})
 
     @routes.post("/tokens")
     @requires(AccessScope.READ)
@@ -94,7 +94,7 @@ def blueprint(services: Services) -> Blueprint:
             raise InvalidFields([Fault(("body", "scopes"), message, "value_error")])
         spec = TokenSpec(body.label, tuple(body.scopes), body.days)
         secret, made = accounts.add_token(actor(), own_or_named(accounts), spec)
-        return jsonify({**token_json(made), "token": secret.reveal()})
+        return jsonify({**asdict(made), "token": secret.reveal()})
 
     @routes.delete("/tokens/<token_id>")
     @requires(AccessScope.READ)
@@ -106,15 +106,3 @@ def blueprint(services: Services) -> Blueprint:
         return jsonify({})
 
     return routes
-
-
-def token_json(one: ApiToken) -> TokenFacts:
-    """A token without itself."""
-    return {
-        "id": one.id,
-        "label": one.label,
-        "scopes": list(one.scopes),
-        "created": one.created,
-        "expires": one.expires,
-        "used": one.used,
-    }

@@ -1,23 +1,24 @@
 """``GET /api/files/events``: changes of files as server-sent events."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from flask import Blueprint, Response, request
 
 from filebrowser.access.file_access import FileAccess, Right, check_rights
 from filebrowser.watch.event_hub import FileEventHub, NumberedEvent, visible_paths
+from webapp.access.auth import login_checker
 from webapp.access.scopes import AccessScope, requires
 from webapp.http.openapi import RouteNote, with_note
 from webapp.routes.context import caller
-from webapp.routes.events import format_event, stream_events
+from webapp.routes.events import CHECK_SECONDS, format_event, stream_events
 from webapp.routes.files.caller_access import caller_access
 from webapp.routes.files.params import entry_json, folder_param
 from webapp.services import Services
 
 PING_SECONDS = 10.0
 STREAM_SECONDS = 20.0
-"""A stream ends then and the browser asks anew, with its credential: who lost it hears no more."""
+"""A stream ends then and the browser asks anew, with its credential and what that now opens."""
 
 RETRY_MS = 500
 MAX_EVENTS = 500  # happenings; a listener who is further behind does better to list again
@@ -45,7 +46,8 @@ def blueprint(services: Services) -> Blueprint:
         began = seq_of(request.headers.get("Last-Event-ID", ""), filing.hub)
         filing.watch.start()
         leave = services.watchers.enter(caller())
-        return stream_events(event_stream(filing.hub, access, below, began), leave)
+        text = event_stream(filing.hub, access, below, began, login_checker())
+        return stream_events(text, leave)
 
     return live
 
@@ -61,16 +63,24 @@ def seq_of(text: str, hub: FileEventHub) -> int | None:
 
 
 def event_stream(
-    hub: FileEventHub, access: FileAccess, below: str, began: int | None
+    hub: FileEventHub,
+    access: FileAccess,
+    below: str,
+    began: int | None,
+    is_valid: Callable[[], bool],
 ) -> Iterator[str]:
-    """The events as text."""
-    end = time.monotonic() + STREAM_SECONDS
+    """The events as text, while the login holds."""
+    spoke_at = time.monotonic()
+    end = spoke_at + STREAM_SECONDS
     seq = hub.latest if began is None else began
     yield f"retry: {RETRY_MS}\n\n"
     if began is None:
         yield format_event("ready", {}, f"{hub.epoch}-{seq}")
-    while time.monotonic() < end:
-        new_events = hub.since(seq, min(PING_SECONDS, max(0.0, end - time.monotonic())))
+    while time.monotonic() < end and is_valid():
+        new_events = hub.since(seq, min(CHECK_SECONDS, max(0.0, end - time.monotonic())))
+        if new_events == [] and time.monotonic() - spoke_at < PING_SECONDS:
+            continue
+        spoke_at = time.monotonic()
         if new_events is None or len(new_events) > MAX_EVENTS:
             seq = hub.latest
             yield format_event("again", {}, f"{hub.epoch}-{seq}")

@@ -89,7 +89,7 @@ class EntryDispatcher:
                 if unfinished is not None:  # or it would wait until its lease ends
                     intake.give_back_entry(unfinished.request_id, 0.0)
                     unfinished = None
-                if is_draining(self.services.worker_commands):
+                if is_draining(self.services.service_notices):
                     self._over.wait(WAIT_SECONDS)
                     continue
                 unfinished = intake.take_entry(self._passed_over(), WAIT_SECONDS)

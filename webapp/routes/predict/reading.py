@@ -7,6 +7,7 @@ from uuid import uuid4
 
 from flask import Response, jsonify, request
 
+from webapp.access.auth import login_checker
 from webapp.errors import UnknownService
 from webapp.http.entry_wire import JSON, PROTOBUF, encode_attributes, encode_json, encode_list
 from webapp.http.thread_admission import mark_waiting
@@ -60,10 +61,10 @@ def answer_watch(services: Services, queue: EntryQueue, call: QueueCall) -> Resp
     who = caller()
     terms = watching.watch_terms(call, owner_of(who))
     consumer = addresses.consumer_of(who, uuid4().hex)
-    leave = services.watchers.enter(who)
+    leave, has_login = services.watchers.enter(who), login_checker()
 
     def goes_on() -> bool:
-        return not is_draining(services.worker_commands)
+        return has_login() and not is_draining(services.service_notices)
 
     is_socket = request.headers.get("Upgrade", "").lower() == "websocket"
     serve = watching.serve_socket if is_socket else watching.serve_stream
@@ -120,7 +121,7 @@ def wait_for_entries(
                 queue.let_go([entry.index for entry in entries])
                 raise CallerLeft
             left -= CHECK_SECONDS
-            if entries or left <= 0 or is_draining(services.worker_commands):
+            if entries or left <= 0 or is_draining(services.service_notices):
                 return entries
 
 
