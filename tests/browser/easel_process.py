@@ -1,6 +1,7 @@
 """Easel as a user starts it: a process, a port, a data directory."""
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -84,6 +85,11 @@ def wait_until_up(url: str, service: subprocess.Popen[bytes], log: Path) -> None
     wait_until(answers_or_ended, message="Easel does not answer")
     if service.poll() is not None:
         pytest.fail(f"Easel did not start:\n{log.read_text()}")
+
+
+def entry_name(name: str, *, folder: bool = False) -> "re.Pattern[str]":
+    """The accessible name of a file or folder; in a list, size and date are part of it."""
+    return re.compile(rf"^{re.escape(name)}( \d.*)?{', folder' if folder else ''}$")
 
 
 def expect_toast(page: "Page", words: str) -> None:

@@ -2,6 +2,7 @@
 import type { Language } from '../i18n'
 import { formatSize } from './paths'
 import type { Item } from './useListing'
+import type { View } from './viewLayout'
 
 /** Empty for a folder. */
 export const sizeOf = ({ size }: Item): string => (size === null ? '' : formatSize(size))
@@ -13,7 +14,8 @@ export function dateOf({ modified }: Item, language: Language): string {
   })
 }
 
-/** Size and date in one line. */
-export function describeEntry(item: Item, language: Language): string {
-  return [sizeOf(item), dateOf(item, language)].filter(Boolean).join(', ')
+/** An entry's accessible name: begins with all that one reads of it, as speech input needs. */
+export function nameEntry(item: Item, view: View, language: Language, folder: string): string {
+  const read = view === 'list' ? [item.name, sizeOf(item), dateOf(item, language)] : [item.name]
+  return read.filter(Boolean).join(' ') + (item.kind === 'folder' ? `, ${folder}` : '')
 }
