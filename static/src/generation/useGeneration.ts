@@ -1,7 +1,7 @@
 /** The running request with its progress, and the pictures of this session. */
 import { computed, reactive, ref, shallowRef } from 'vue'
 
-import { ApiError } from '../api/client'
+import { ApiError, probeConnection } from '../api/client'
 import * as api from '../api/sdapi'
 import { toBlob, measurePicture } from '../pictures'
 import type { GenerationKind } from './useFields'
@@ -66,19 +66,24 @@ export function useGeneration(kind: GenerationKind) {
     if (running.value) return false
     const { force_task_id: task, prompt, width, height } = request
     begin({ task, prompt, width, height }, part)
-    let connectionLost = false
     try {
-      await addPictures(await ask(request), prompt, request.script_name !== undefined)
+      const response = await ask(request).catch((error: unknown) => answerLater(error, task))
+      await addPictures(response, prompt, request.script_name !== undefined)
       return true
     } catch (error) {
       if (!(error instanceof ApiError)) throw error
       if (error.status !== 401) failure.value = error
-      // Status 0 also means that the page is left; the task may go on, so its id is kept.
-      connectionLost = error.status === 0
       return false
     } finally {
-      end(connectionLost)
+      end()
     }
+  }
+
+  /** The answer of a task whose request was cut off, once the service is back and has it. */
+  async function answerLater(error: unknown, task: string): Promise<api.GenerationResponse> {
+    if (!(error instanceof ApiError) || error.status !== 0) throw error
+    await waitUntilDone(task)
+    return api.answer(task)
   }
 
   function begin(work: StoredTask, part: string) {
@@ -93,9 +98,9 @@ export function useGeneration(kind: GenerationKind) {
     void follow(work.task)
   }
 
-  function end(connectionLost = false) {
+  function end() {
     running.value = false
-    if (!connectionLost) sessionStorage.removeItem(storageKey)
+    sessionStorage.removeItem(storageKey)
   }
 
   /** Poll a task's progress until its request is answered. */
@@ -111,6 +116,7 @@ export function useGeneration(kind: GenerationKind) {
         lastPreview = state.id_live_preview
       } catch (error) {
         if (!(error instanceof ApiError)) throw error // the request itself tells what is wrong
+        if (error.status === 0) probeConnection()
       }
       await new Promise((go) => setTimeout(go, POLL_MS))
     }
@@ -143,8 +149,11 @@ export function useGeneration(kind: GenerationKind) {
 
   async function waitUntilDone(task: string) {
     for (;;) {
-      const state = await api.progress(task, -1)
-      if (!state.active && !state.queued) return
+      const state = await api.progress(task, -1).catch((error: unknown) => {
+        if (error instanceof ApiError && error.status === 0) return null // it may come back
+        throw error
+      })
+      if (state && !state.active && !state.queued) return
       await new Promise((go) => setTimeout(go, 2 * POLL_MS))
     }
   }
