@@ -1,6 +1,7 @@
 """The main job, as a newcomer does it: words, a button, a picture."""
 
 import re
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -61,6 +62,22 @@ def test_several_pictures_can_be_looked_through_and_downloaded(page: Page) -> No
     assert download.value.suggested_filename == "a-yellow-star-41.png"
     page.locator("figure .large").click()
     expect(page.locator(".pswp__img").first).to_be_visible()
+
+
+def test_small_pictures_stand_in_sight_and_buttons_by_the_picture(page: Page) -> None:
+    page.set_viewport_size({"width": 1440, "height": 900})
+    number(page, "batch_size", 2)
+    draw(page, "a yellow star", steps=1, seed=40)
+    strip = page.locator("#txt2img_gallery").bounding_box()
+    assert strip
+    assert strip["y"] + strip["height"] <= 900
+    for name, pixels in (("width", 512), ("height", 64), ("batch_size", 1)):
+        number(page, name, pixels)
+    draw(page, "a yellow star", steps=1, seed=40)
+    expect(page.locator("figure .large img")).to_have_js_property("naturalWidth", 512)
+    rows = [page.locator("figure > div").nth(at).bounding_box() for at in range(3)]
+    for upper, lower in pairwise(row for row in rows if row):
+        assert lower["y"] - upper["y"] - upper["height"] < 20
 
 
 def test_escape_interrupts(page: Page) -> None:
