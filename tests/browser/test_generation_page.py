@@ -99,6 +99,21 @@ def test_a_preview_is_shown_while_drawing(page: Page) -> None:
     page.wait_for_selector("#txt2img_generate")
 
 
+def test_a_lost_connection_is_told_and_the_picture_is_fetched_later(page: Page) -> None:
+    page.fill("#prompt", "a red house")
+    number(page, "steps", 30)
+    page.click("#txt2img_generate")
+    eventually(expect(page.locator(".figures")).to_have_text, re.compile(r"\d+ %"))
+    page.context.set_offline(True)
+    expect(page.locator(".working")).to_contain_text("The connection is lost")
+    expect(page.locator(".figures")).not_to_contain_text("left")
+    expect(page.get_by_role("status").filter(has_text="Connection lost")).to_be_visible()
+    page.context.set_offline(False)
+    eventually(expect(page.locator("#html_info_txt2img")).to_contain_text, "Steps: 30")
+    expect(page.get_by_role("alert")).to_have_count(0)
+    expect(page.get_by_text("Connection lost")).to_have_count(0)
+
+
 def test_a_refusal_names_the_field(page: Page) -> None:
     detail = [{"loc": ["body", "steps"], "msg": "must be at most 150", "type": "less_than"}]
     page.route("**/txt2img", lambda route: route.fulfill(status=422, json={"detail": detail}))
