@@ -88,8 +88,10 @@ def wait_until_up(url: str, service: subprocess.Popen[bytes], log: Path) -> None
 
 
 def entry_name(name: str, *, folder: bool = False) -> "re.Pattern[str]":
-    """The accessible name of a file or folder; in a list, size and date are part of it."""
-    return re.compile(rf"^{re.escape(name)}( \d.*)?{', folder' if folder else ''}$")
+    """The accessible name of a file or "NAME, folder"; in a list, size and date are part of it."""
+    stem = name.removesuffix(", folder")
+    end = ", folder" if folder or stem != name else ""
+    return re.compile(rf"^{re.escape(stem)}( \d.*)?{end}$")
 
 
 def expect_toast(page: "Page", words: str) -> None:

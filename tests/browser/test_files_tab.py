@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from easel_process import entry_name, Easel, running_easel
+from easel_process import Easel, entry_name, running_easel
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from playwright.sync_api import Browser, Locator, Page, expect

@@ -114,13 +114,9 @@ def test_no_section_is_cut_off_the_bar(
 
 def page_of_an_account(browser: Browser, easel: Easel, width: int, locale: str) -> Page:
     """The page with every section that there may be and the buttons of an account."""
-    page = browser.new_context(
-        locale=locale, viewport={"width": width, "height": 844}
-    ).new_page()
+    page = browser.new_context(locale=locale, viewport={"width": width, "height": 844}).new_page()
     told = {"accounts": True, "login": True, "user": "margaret"}
-    page.route(
-        "**/api/session", lambda route: route.fulfill(json={**route.fetch().json(), **told})
-    )
+    page.route("**/api/session", lambda route: route.fulfill(json={**route.fetch().json(), **told}))
     page.goto(easel.url)
     page.wait_for_selector("header nav button:nth-child(8)")
     return page
@@ -153,7 +149,9 @@ def test_lists_are_asked_for_once(browser: Browser, easel: Easel) -> None:
 
 def body_of_a_draw(page: Page) -> dict[str, object]:
     """What Generate asks for; it is refused, so that nothing is drawn."""
-    page.route("**/sdapi/v1/txt2img", lambda route: route.fulfill(status=400, json={"errors": "no"}))
+    page.route(
+        "**/sdapi/v1/txt2img", lambda route: route.fulfill(status=400, json={"errors": "no"})
+    )
     with page.expect_request("**/sdapi/v1/txt2img") as asked:
         page.click("#txt2img_generate")
     expect(page.get_by_role("alert").first).to_be_visible()

@@ -83,7 +83,9 @@ def texts_of_scripts(easel: Easel) -> Iterator[str]:
         yield script["name"]
         for argument in script["args"]:
             yield from (argument["label"] or "", *(argument["choices"] or ()))
-            if isinstance(argument["value"], str) and not (argument["label"] or argument["choices"]):
+            if isinstance(argument["value"], str) and not (
+                argument["label"] or argument["choices"]
+            ):
                 yield argument["value"]  # a hint
 
 

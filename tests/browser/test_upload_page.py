@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from easel_process import entry_name, Easel
+from easel_process import Easel, entry_name
 from playwright.sync_api import Browser, Page, expect
 from test_files_tab import safetensors
 
