@@ -5,6 +5,7 @@ import os
 import sqlite3
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -89,7 +90,7 @@ def users_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="easel users", description="Users of the service.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     add = _command(commands, "add", "add a user", add_user, named=True)
-    add.add_argument("--role", type=Role, default=Role.MEMBER, help=_choices(Role))
+    add.add_argument("--role", type=_role, default=Role.MEMBER, help=_choices(Role))
     add.add_argument("--group", type=normalize_name, default="", help="that it is in")
     _add_password(add)
     add.add_argument(
@@ -97,7 +98,7 @@ def users_parser() -> argparse.ArgumentParser:
     )
     _command(commands, "list", "all users", show_users)
     role = _command(commands, "role", "change a user's role", change_role, named=True)
-    role.add_argument("role", type=Role, help=_choices(Role))
+    role.add_argument("role", type=_role, help=_choices(Role))
     _add_password(_command(commands, "password", "set a new password", set_password, named=True))
     _command(commands, "disable", "let a user in no longer", disable_user, named=True)
     _command(commands, "enable", "let a user in again", enable_user, named=True)
@@ -279,15 +280,29 @@ def _tell_made(arguments: argparse.Namespace, password: Secret | None) -> None:
 def _days(text: str) -> float | None:
     if text == "never":
         return None
-    days = float(text)
-    if not 0 < days <= MAX_DAYS:
-        raise ValueError
-    return days
+    with suppress(ValueError):
+        if 0 < (days := float(text)) <= MAX_DAYS:
+            return days
+    raise argparse.ArgumentTypeError(
+        f"{text!r}: days above 0, up to {MAX_DAYS:,}, or never are expected"
+    )
 
 
 def _limit(text: str) -> tuple[str, float]:
     name, _, number = text.partition("=")
-    return name, float(number)
+    try:
+        return name, float(number)
+    except ValueError:
+        message = f"{text!r}: a limit and a number are expected, such as running_jobs=2"
+        raise argparse.ArgumentTypeError(message) from None
+
+
+def _role(text: str) -> Role:
+    try:
+        return Role(text)
+    except ValueError:
+        message = f"{text!r}: one of {_choices(Role)} is expected"
+        raise argparse.ArgumentTypeError(message) from None
 
 
 def _date(seconds: float) -> str:

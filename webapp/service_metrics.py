@@ -109,9 +109,10 @@ class ServiceCollector(Collector):
         workers = services.heartbeats.workers()
         yield worker_states(workers, self.devices)
         yield from worker_memory(workers)
-        plugin_numbers = list(plugin_metrics(services.plugins, PublicLabels.of(services)))
+        public = PublicLabels.of(services)
+        plugin_numbers = list(plugin_metrics(services.plugins, public))
         self._store_hook_seconds()
-        yield from counter_metrics(services.counters.counters(), PublicLabels.of(services))
+        yield from counter_metrics(services.counters.counters(), public)
         yield from plugin_numbers
 
     def _store_hook_seconds(self) -> None:

@@ -199,7 +199,8 @@ def build_services(
         _open_accounts(config, overrides, closing)
     overrides.setdefault("prices", read_prices(config.price_file))
     if "ledger" not in overrides:
-        overrides["ledger"] = LedgerHandle(config.database_url, config.easel_dir)
+        url, shared = config.database_url, nodes.are_several
+        overrides["ledger"] = LedgerHandle(url, config.easel_dir, shared=shared)
         closing.callback(overrides["ledger"].close)
     overrides.setdefault("credentials", _read_credentials(config))
     overrides.setdefault("signer", UrlSigner(session_key(config.easel_dir)))
@@ -270,11 +271,12 @@ def _set_job_parts(config: "Config", overrides: dict[str, Any], closing: ExitSta
 
 def _create_job_limit(config: "Config", overrides: Mapping[str, Any]) -> JobLimit:
     """The way into the queue, by the flags, and by accounts where there are some."""
-    plans: PlanSource = plans_of(config)
-    if overrides.get("accounts") is not None:
+    flags = plans_of(config)
+    plans: PlanSource = flags
+    if (accounts := overrides.get("accounts")) is not None:
         from webapp.accounts.account_plans import AccountPlans
 
-        plans = AccountPlans(overrides["accounts"].database, plans_of(config))
+        plans = AccountPlans(accounts.database, flags, accounts.taken)
     ledger: LedgerHandle = overrides["ledger"]
     storage = UserStorage(users_folder(config))
     quotas = Quotas(ledger.get, lambda owner: storage.size(tree_name(config, owner)))

@@ -65,7 +65,7 @@ class UserTrees:
         self._lock = threading.Lock()
         self._changed, self._ended = threading.Event(), False
         self._follower: threading.Thread | None = None
-        self._unsubscribe = registry.subscribe(lambda _: self.follow())
+        self._unsubscribe: Callable[[], None] = lambda: None
 
     def current(self) -> UserTree:
         """The tree of the caller of this request; outside of requests the service's."""
@@ -97,7 +97,18 @@ class UserTrees:
         with turn:  # of this tree alone: looking at its models takes a while
             with self._lock:
                 known = self._open.get(name)
-            return known or self._add(self._open_tree(name))
+            if known is not None:
+                return known
+            before = self._shared_state()
+            tree = self._add(self._open_tree(name))
+            if self._shared_state() != before:
+                self.follow()  # it was not among those that heard of it
+            return tree
+
+    def _shared_state(self) -> tuple[object, ...]:
+        """What changes with all that users' lists have in common."""
+        shared = self.service.registry
+        return shared.revision, shared.plugin_families, shared.folders.plugin_folders
 
     def _add(self, tree: UserTree) -> UserTree:
         with self._lock:
@@ -120,8 +131,8 @@ class UserTrees:
         come anywhere.
         """
         if path is None:
-            for each in (self.service, *self.opened()):
-                each.registry.refresh()
+            self.service.registry.refresh()
+            self.follow()
             return
         tree, folders = self.service, self.service.registry.folders.all()
         users = Path(os.path.realpath(users_folder(self.service.config)))
@@ -152,13 +163,11 @@ class UserTrees:
     def _open_tree(self, name: str) -> UserTree:
         config = user_config(self.service.config, name)
         make_user_folders(config)
+        self._start_follower()
         registry = user_registry_of(config, self.service.registry)
         registry.start()
         watcher = Watcher(own_folders(config, registry), config.watch, lambda _: registry.refresh())
         watcher.start()
-        if self._follower is None:
-            self._follower = threading.Thread(target=self._follow, name="user-trees", daemon=True)
-            self._follower.start()
 
         def close() -> None:
             watcher.stop()
@@ -167,6 +176,15 @@ class UserTrees:
         alone = self._alone(f"{USERS_FOLDER}/{name}/{OPTIONS_FILE}")
         options = user_options_of(config, self.service.options, alone)
         return UserTree(name, config, registry, options, close)
+
+    def _start_follower(self) -> None:
+        with self._lock:
+            if self._follower is None:
+                self._unsubscribe = self.service.registry.subscribe(lambda _: self.follow())
+                self._follower = threading.Thread(
+                    target=self._follow, name="user-trees", daemon=True
+                )
+                self._follower.start()
 
     def _follow(self) -> None:
         """What comes to the models of all comes to each user's: theirs are looked at again."""

@@ -5,7 +5,9 @@ import secrets
 import sqlite3
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 
 from filebrowser.errors import NoRoom, NotHere, TooBusy
 from filebrowser.operations.disk_full import is_disk_full
@@ -73,13 +75,14 @@ class FileJobs:
         lock = JobLock(job.who)
         if self._claim(job.id, lock) is not None:
             return False
-        latest = self._store.find(job.who, job.id)
-        if latest is None or latest.state.is_over:  # its process has ended it meanwhile
-            self._leave(job.id, lock)
-            return False
-        if cancelled:
-            lock.interrupt()
-        self._start_job(latest, lock)
+        with self._left_on_error(job.id, lock):
+            latest = self._store.find(job.who, job.id)
+            if latest is None or latest.state.is_over:  # its process has ended it meanwhile
+                self._leave(job.id, lock)
+                return False
+            if cancelled:
+                lock.interrupt()
+            self._start_job(latest, lock)
         return True
 
     def _claim(self, name: str, lock: JobLock, wanted: bool = False) -> OtherHolder | None:
@@ -89,6 +92,15 @@ class FileJobs:
     def _leave(self, name: str, lock: JobLock) -> None:
         if self._shared is not None:
             self._shared.leave(turn_of(name), lock)
+
+    @contextmanager
+    def _left_on_error(self, name: str, lock: JobLock) -> Iterator[None]:
+        """A block after whose failure the turn is no longer kept, or nobody could go on."""
+        try:
+            yield
+        except BaseException:
+            self._leave(name, lock)
+            raise
 
     def stop(self) -> None:
         """End; what runs is taken up at the next start."""
@@ -111,8 +123,9 @@ class FileJobs:
             job = FileJob(secrets.token_hex(12), who, FileJobState.WAITING, time.time(), spec)
             lock = JobLock(job.who)
             self._claim(job.id, lock)
-            self._store_new(job)
-            running = self._start_job(job, lock)
+            with self._left_on_error(job.id, lock):
+                self._store_new(job)
+                running = self._start_job(job, lock)
         running.finished.wait(timeout)
         return running.job
 

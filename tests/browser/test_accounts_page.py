@@ -98,7 +98,7 @@ def figure(page: Page, row: str, column: str) -> str:
     ).inner_text()
 
 
-def test_an_invited_member_logs_in_uploads_a_lora_and_draws(
+def test_an_invited_member_logs_in_uploads_a_lora_that_only_they_see_and_draws(
     browser: Browser, easel: Easel, admin: Page, tmp_path: Path
 ) -> None:
     open_view(admin, "users")
@@ -124,6 +124,13 @@ def test_an_invited_member_logs_in_uploads_a_lora_and_draws(
         expect(ann.locator(f"[data-upload='{lora.name}']")).to_contain_text("Uploaded")
         listed = f"{easel.url}/sdapi/v1/loras"
         wait_until(lambda: lora.stem in ann.request.get(listed).text())
+        add_user(admin, easel, "zoe", "member")
+        with new_page(browser) as zoe:
+            log_in(zoe, easel, "zoe")
+            assert zoe.request.get(listed).json() == []
+            assert lora.stem not in admin.request.get(listed).text()
+            goto(zoe, "models", "Lora")
+            expect(zoe.get_by_text(lora.name)).to_have_count(0)
 
         ann.get_by_role("button", name="Text to image", exact=True).click()
         ann.fill("#prompt", "a red house")

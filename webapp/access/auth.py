@@ -39,6 +39,8 @@ FILEBROWSER_TOKEN = "X-Auth"
 SIGNED_ENDPOINTS = frozenset({"files.by_path", "files.by_absolute_path"})
 """What a signed link opens without a credential."""
 
+VOID_LINK = "This link has expired or was changed; ask for a new one."
+
 NO_ORIGINS = AllowedOrigins()
 INNER_CALLER, PREDICT_PATH = "easel.caller", "easel.predict_path"
 """Keys of a request's environment that no client can set: for whom the service itself asks;
@@ -104,7 +106,9 @@ def check_access(
     inner = request.environ.get(INNER_CALLER)
     if isinstance(inner, Caller):  # an entry that this caller has put, who may be gone since
         if credentials.recheck(inner) is None:
-            raise NotAuthenticated("The account that has put this entry is disabled or removed")
+            raise NotAuthenticated(
+                "The account that has put this entry is disabled, removed or of a narrower role"
+            )
         g.caller = inner
         bind(user=inner.name)
         check_scope(inner, scope)
@@ -139,7 +143,7 @@ def check_signed_link(signer: UrlSigner) -> Caller:
     expires, signature = (request.args.get(name, "") for name in names)
     path = request.path.removeprefix("/file=")
     if not signer.verify(path, expires, signature):
-        raise Forbidden("This link has expired or was changed; ask for a new one.")
+        raise Forbidden(VOID_LINK)
     return Caller("", AccessScope.READ)
 
 

@@ -3,6 +3,7 @@
 Each change and the line of the audit log that tells of it are one transaction.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from webapp.accounts.migrate import migrate
 from webapp.accounts.passwords import AccountPasswords, check_password
 from webapp.accounts.roles import Role
 from webapp.accounts.users import User, UserChange
-from webapp.errors import NothingThere, Refused
+from webapp.errors import NothingThere, Refused, Unavailable
 from webapp.queues.plans import Limits
 
 WRONG_OLD_PASSWORD = "The old password is not right."
@@ -71,10 +72,10 @@ class Accounts:
     def set_group(self, actor: Actor, name: str, group: str) -> User:
         """The user, in that group from now on; "" for none. Raises ``NothingThere``."""
         with self.database.write() as connection:
-            groups.set_group(connection, users.require_user(connection, name), group)
-            told = f"group {group}" if group else "no group"
-            audit.record(connection, actor, "user.change", name, told)
-            return users.require_user(connection, name)
+            user = users.require_user(connection, name)
+            groups.set_group(connection, user, group)
+            audit.record(connection, actor, "user.change", name, _group_text(group))
+        return replace(user, group=group)
 
     def set_limits(self, actor: Actor, kind: str, name: str, values: Limits) -> None:
         """What a user, group or role may take, in place of what was said before.
@@ -94,14 +95,22 @@ class Accounts:
         role: Role | None = None,
         disabled: bool | None = None,
         password: Secret | None = None,
+        group: str | None = None,
     ) -> User:
-        """The user after a change; its logins end. Raises as :func:`users.change_user`."""
+        """The user after a change; its logins end. Raises as :func:`users.change_user`.
+
+        ``group``: as :meth:`set_group` takes it; None: as it is.
+        """
         change = UserChange(role, disabled, self._checked_hash(password, name))
         told = [f"role {role}"] if role else []
         told += [] if disabled is None else ["disabled" if disabled else "enabled"]
         told += ["password"] if password else []
+        told += [] if group is None else [_group_text(group)]
         with self.database.write() as connection:
             user = users.change_user(connection, name, change)
+            if group is not None:
+                groups.set_group(connection, user, group)
+                user = replace(user, group=group)
             audit.record(connection, actor, "user.change", name, ", ".join(told))
         return user
 
@@ -135,8 +144,8 @@ class Accounts:
             return user
         if not self.failures.wait_seconds("all"):
             self.failures.add_failure("all")
-            with self.database.write() as connection:
-                audit.record(connection, Actor(name, address), "login.fail")
+            with suppress(Unavailable):  # logged; a full disk makes no guess free
+                self.record(Actor(name, address), "login.fail")
         return None
 
     def start_login(self, user: User, address: str, agent: str) -> Secret:
@@ -277,7 +286,7 @@ def open_accounts(
     database = open_database(url, folder)
     try:
         migrate(database)
-        both = sorted(taken & {user.name for user in users.list_users(database)})
+        both = sorted(name for name in taken if users.find_user(database, name))
         if both:
             raise AccountsUnusable(
                 f"The name {both[0]!r} is a user's and a token's: give the token another one."
@@ -286,3 +295,7 @@ def open_accounts(
         database.close()
         raise
     return Accounts(database, taken)
+
+
+def _group_text(group: str) -> str:
+    return f"group {group}" if group else "no group"

@@ -8,6 +8,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -97,16 +98,22 @@ def inserted_id(result: sa.CursorResult[Any]) -> int:
 
 
 def open_database(
-    url: Secret | None, folder: Path, name: str = DATABASE_NAME, content: str = ACCOUNTS
+    url: Secret | None,
+    folder: Path,
+    name: str = DATABASE_NAME,
+    content: str = ACCOUNTS,
+    *,
+    shared: bool = False,
 ) -> AccountDatabase:
     """The database of an address; without one, a file in ``folder``. Nothing is connected yet.
 
+    ``shared``: processes of several machines use the file, for which SQLite's log is not made.
     Raises :class:`AccountsUnusable` for an address that is none, with no part of it.
     """
     default = sa.URL.create("sqlite", database=str(folder / name))
     address = parse_address(url) if url else default
     if address.get_backend_name() == "sqlite":
-        return AccountDatabase(_sqlite_engine(address), content)
+        return AccountDatabase(_sqlite_engine(address, "DELETE" if shared else "WAL"), content)
     return AccountDatabase(
         sa.create_engine(
             address,
@@ -137,7 +144,7 @@ def parse_address(url: Secret) -> sa.URL:
     return address.set(drivername=name)
 
 
-def _sqlite_engine(address: sa.URL) -> sa.Engine:
+def _sqlite_engine(address: sa.URL, journal: str) -> sa.Engine:
     engine = sa.create_engine(
         address,
         hide_parameters=True,
@@ -147,7 +154,7 @@ def _sqlite_engine(address: sa.URL) -> sa.Engine:
         connect_args={"timeout": LOCK_SECONDS},
     )
     event.listen(engine, "do_connect", _create_private_file)
-    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "connect", partial(_prepare_sqlite, journal))
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
@@ -157,9 +164,9 @@ def _create_private_file(dialect: Any, record: Any, arguments: list[Any], option
     os.close(os.open(arguments[0], os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_MODE))
 
 
-def _prepare_sqlite(connection: Any, record: Any) -> None:
+def _prepare_sqlite(journal: str, connection: Any, record: Any) -> None:
     connection.isolation_level = None  # the driver begins nothing by itself
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+    for pragma in (f"journal_mode = {journal}", "synchronous = FULL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 

@@ -11,7 +11,6 @@ from webapp.errors import Refused
 from webapp.queues.plans import LIMIT_NAMES, UNBOUNDED, Limits
 
 USER, GROUP, ROLE = "user", "group", "role"
-KINDS = (USER, GROUP, ROLE)
 MOST_JOBS, MOST_SECONDS, MOST_COUNT, MOST_BYTES = 100_000, 1e10, 2**31 - 1, 2**60
 RANGES: Mapping[str, tuple[float, float]] = {
     "weight": (0.01, 100),

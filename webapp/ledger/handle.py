@@ -20,9 +20,15 @@ class LedgerHandle:
     """One ledger for all threads of a process. A service that draws nothing never opens it."""
 
     def __init__(
-        self, url: Secret | None, folder: Path, clock: Callable[[], float] = time.monotonic
+        self,
+        url: Secret | None,
+        folder: Path,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        shared: bool = False,
     ) -> None:
-        self.url, self.folder, self.clock = url, folder, clock
+        """The rest as :func:`webapp.ledger.ledger.open_ledger` takes it."""
+        self.url, self.folder, self.clock, self.shared = url, folder, clock, shared
         self._lock = threading.Lock()
         self._ledger: Ledger | None = None
         self._failed_at = float("-inf")
@@ -40,7 +46,7 @@ class LedgerHandle:
         if self.clock() - self._failed_at < RETRY_SECONDS:
             raise Unavailable("The usage ledger cannot be used now.", RETRY_SECONDS)
         try:
-            return open_ledger(self.url, self.folder)
+            return open_ledger(self.url, self.folder, shared=self.shared)
         except AccountsUnusable as error:
             self._failed_at = self.clock()
             raise Unavailable("The usage ledger cannot be used now.", RETRY_SECONDS) from error

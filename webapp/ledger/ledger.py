@@ -102,6 +102,8 @@ class Ledger:
 
     def record_busy(self, several: Sequence[BusyTime]) -> None:
         """Write down what workers have measured; less than is there already changes nothing."""
+        if not several:
+            return
         with self.database.write() as connection:
             for one in sorted(several, key=lambda busy: (busy.worker, busy.day)):
                 row = {
@@ -175,12 +177,12 @@ class Ledger:
         self.database.close()
 
 
-def open_ledger(url: Secret | None, folder: Path) -> Ledger:
+def open_ledger(url: Secret | None, folder: Path, *, shared: bool = False) -> Ledger:
     """The ledger of a database (a file in ``folder`` without one), in this version's schema.
 
-    Raises ``AccountsUnusable``.
+    ``shared`` as in :func:`open_database`. Raises ``AccountsUnusable``.
     """
-    database = open_database(url, folder, LEDGER_NAME, LEDGER)
+    database = open_database(url, folder, LEDGER_NAME, LEDGER, shared=shared)
     try:
         migrate(database, steps=STEPS)
     except BaseException:

@@ -54,7 +54,8 @@ class RedisTurns:
     def leave(self, name: str, lock: UploadLock) -> None:
         """Give the turn back; where the server is away it ends by itself."""
         with self._lock:
-            self._held.pop(name, None)
+            if self._held.get(name) is lock:  # it may have ended, and be another's by now
+                del self._held[name]
         with suppress(QueueError):
             self.server.run("leave_turn", name=name, token=self._token(lock))
 
@@ -109,13 +110,9 @@ class RedisTurns:
             with self._lock:
                 is_over = self._held.get(name) is not lock
             if is_over:  # it was given back meanwhile, and must not be held for nobody
-                self.leave_kept(name, lock)
+                self.leave(name, lock)
             elif reply != 1:
                 lock.interrupt()
-
-    def leave_kept(self, name: str, lock: UploadLock) -> None:
-        """Undo a keeping that came after the end of its turn."""
-        self.server.run("leave_turn", name=name, token=self._token(lock))
 
     def _token(self, lock: UploadLock) -> str:
         return f"{self._process}-{id(lock)}"

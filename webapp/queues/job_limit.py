@@ -68,10 +68,13 @@ class JobLimit:
     def check_plan(self, queue: Queue, frame: Frame, plan: Plan) -> None:
         """See that the plan lets the frame in now. Raises ``QuotaExceeded``, ``JobTooLarge``."""
         check_size(plan, frame)
-        of_group = not ASKED_ABOUT.isdisjoint(plan.group_limits.told())
-        if not of_group and ASKED_ABOUT.isdisjoint(plan.limits.told()):
+        of_group = not COUNTED_LIMITS.isdisjoint(plan.group_limits.told())
+        of_owner = not COUNTED_LIMITS.isdisjoint(plan.limits.told())
+        if not (of_group or of_owner or plan.limits.stored_bytes is not None):
             return
-        now, frames = self.clock(), queue.list_frames(None if of_group else frame.owner)
+        counted = of_group or of_owner
+        frames = queue.list_frames(None if of_group else frame.owner) if counted else ()
+        now = self.clock()
         for amount in self.quotas.amounts(frame.owner, plan, frames, now):
             check_amount(amount, frame, now)
 
@@ -96,17 +99,10 @@ class JobLimit:
             )
 
 
-ASKED_ABOUT = frozenset(
-    {
-        "waiting_jobs",
-        "gpu_seconds_day",
-        "gpu_seconds_month",
-        "pictures_day",
-        "pictures_month",
-        "stored_bytes",
-    }
+COUNTED_LIMITS = frozenset(
+    {"waiting_jobs", "gpu_seconds_day", "gpu_seconds_month", "pictures_day", "pictures_month"}
 )
-"""Limits for which what is used has to be looked up."""
+"""Limits for which jobs in the queue count."""
 
 
 def by_plan(frame: Frame, plan: Plan) -> Frame:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+from typing_extensions import TypedDict
+
 from webapp.queues.contracts.frame import Frame
 from webapp.queues.errors import JobTooLarge, QuotaExceeded
 from webapp.queues.plans import Limits, Plan
@@ -21,6 +23,20 @@ DAY, MONTH = "day", "month"
 PERIODS = (DAY, MONTH)
 BUSY_SECONDS = 5  # after which a place in the queue may be free
 GIB = 2**30
+
+
+class QuotaFacts(TypedDict):
+    """A quota of the caller's, or of its group. ``in_queue``: predicted for jobs not yet done.
+
+    ``resets_at``: unix seconds, null where time does not bring it back.
+    """
+
+    name: str
+    group: str | None
+    limit: float
+    used: float
+    in_queue: float
+    resets_at: float | None
 
 
 class Used(Protocol):
@@ -122,7 +138,7 @@ class Quotas:
 def waiting_amount(limits: Limits, frames: Sequence[Frame], group: str) -> Iterator[Amount]:
     """How many places for waiting jobs are taken, where they are bounded."""
     if limits.waiting_jobs is not None:
-        waiting = sum(frame.deliveries == 0 for frame in frames)
+        waiting = sum(not frame.is_leased for frame in frames)
         yield Amount("waiting_jobs", limits.waiting_jobs, 0, waiting, None, group)
 
 
@@ -154,7 +170,7 @@ def wait(amount: Amount, now: float) -> int | None:
     return BUSY_SECONDS if amount.name == "waiting_jobs" else None
 
 
-def facts_of(amount: Amount) -> dict[str, object]:
+def facts_of(amount: Amount) -> QuotaFacts:
     """A quota as an answer tells it."""
     return {
         "name": amount.name,

@@ -138,7 +138,7 @@ def choose_next(
 def find_admissible(candidates: Iterable[Candidate], running: RunningJobs) -> list[Candidate]:
     """Those that may run now: whose owners and groups have fewer jobs running than their limits.
 
-    An owner's newest frame knows its limits of today.
+    Of an owner's frames here the newest tells the limits: those of the others are of earlier days.
     """
     frames = list(candidates)
     frames = [frame for frame in frames if not frame.deadly] or frames

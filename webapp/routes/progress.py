@@ -207,7 +207,7 @@ def progress_json(services: Services, job: RunningJob, with_image: bool) -> Prog
 def cold_start_text(services: Services, who: Caller) -> str | None:
     """What a caller's waiting jobs wait for while no worker is ready; None where one is."""
     phase = services.overview.view().cold_start
-    if not phase or not any(frame.deliveries == 0 for frame in frames_of(services, who)):
+    if not phase or all(frame.is_leased for frame in frames_of(services, who)):
         return None
     return TEXTS[phase]
 

@@ -11,7 +11,7 @@ from webapp.http.openapi import RouteNote, with_note
 from webapp.jobs.queue_overview import QueueView, seconds_left
 from webapp.jobs.wait_reasons import WaitReason, find_reasons
 from webapp.queues.contracts.frame import Frame
-from webapp.queues.quotas import Amount
+from webapp.queues.quotas import QuotaFacts, facts_of
 from webapp.routes.context import caller
 from webapp.routes.job_states import QUEUED, RUNNING, start_and_eta
 from webapp.routes.tasks import route_of, task_of
@@ -54,20 +54,6 @@ class QueuedJob(TypedDict):
     predicted_start: float | None
     eta: float | None
     reason: ReasonFacts | None
-
-
-class QuotaFacts(TypedDict):
-    """A quota of the caller's, or of its group. ``in_queue``: predicted for jobs not yet done.
-
-    ``resets_at``: unix seconds, null where time does not bring it back.
-    """
-
-    name: str
-    group: str | None
-    limit: float
-    used: float
-    in_queue: float
-    resets_at: float | None
 
 
 class OtherJobs(TypedDict):
@@ -119,21 +105,21 @@ def queue_facts(services: Services, view: QueueView) -> QueueFacts:
     plan = services.job_limit.plans.plan_of(who.name, who.scope)
     frames = [*view.waiting.values(), *view.running.values()]
     amounts = services.job_limit.quotas.amounts(who.name, plan, frames, now)
-    own = {
-        state: sum(frame.owner == who.name for frame in some.values())
-        for state, some in ((QUEUED, view.waiting), (RUNNING, view.running))
-    }
+    own_waiting, own_running = (
+        sum(frame.owner == who.name for frame in some.values())
+        for some in (view.waiting, view.running)
+    )
     return {
         "waiting": len(view.waiting),
         "running": len(view.running),
         "workers": len(view.outlook.workers),
         "others": {
-            "waiting": len(view.waiting) - own[QUEUED],
-            "running": len(view.running) - own[RUNNING],
+            "waiting": len(view.waiting) - own_waiting,
+            "running": len(view.running) - own_running,
         },
         "jobs": jobs[:MOST_TOLD],
         "left_out": max(len(waiting) + len(running) - MOST_TOLD, 0),
-        "quotas": [quota_json(each) for each in amounts],
+        "quotas": [facts_of(each) for each in amounts],
     }
 
 
@@ -184,16 +170,4 @@ def job_json(frame: Frame, state: str) -> QueuedJob:
         "predicted_start": None,
         "eta": None,
         "reason": None,
-    }
-
-
-def quota_json(amount: Amount) -> QuotaFacts:
-    """A quota and what is used of it."""
-    return {
-        "name": amount.name,
-        "group": amount.group or None,
-        "limit": amount.limit,
-        "used": amount.used,
-        "in_queue": amount.in_queue,
-        "resets_at": amount.resets_at,
     }

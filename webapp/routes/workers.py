@@ -57,10 +57,8 @@ def blueprint(services: Services) -> Blueprint:
     def workers() -> Response:
         """By name; one that has said nothing for 15 seconds is left out."""
         living = services.heartbeats.workers()
-        own = own_jobs(services)
-        return jsonify(
-            {"workers": [worker_entry(each, own, known_titles(services)) for each in living]}
-        )
+        own, known = own_jobs(services), known_titles(services)
+        return jsonify({"workers": [worker_entry(each, own, known) for each in living]})
 
     return routes
 

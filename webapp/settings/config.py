@@ -16,7 +16,7 @@ from webapp.access.secret import Secret
 from webapp.access.tokens import NarrowToken
 from webapp.settings.browse_roots import parse_browse_roots, parse_folder_rights
 from webapp.settings.credential_flags import derive_credentials
-from webapp.settings.editions import OFF, BadEdition, add_presets, missing_presets
+from webapp.settings.editions import OFF, BadEdition, add_presets
 from webapp.settings.flag_checks import (
     UnknownFlag,
     check_device,
@@ -214,11 +214,10 @@ def parse(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> Confi
     words = [*shlex.split(environ.get("COMMANDLINE_ARGS", "")), *argv]
     try:
         flags_given = {**_from_environment(environ), **_from_words(words)}
-        ignored = missing_presets(flags_given)
         flags_given = add_presets(flags_given, environ)
     except BadEdition as error:
         raise UnknownFlag(str(error)) from None
-    ignored += tuple(
+    ignored = tuple(
         sorted(f"--{f.name}" for f in FLAGS if not f.is_supported and f.name in flags_given)
     )
     values: dict[str, Any] = {}

@@ -71,16 +71,9 @@ def add_presets(given: Mapping[str, Any], environ: Mapping[str, str]) -> dict[st
     presets = {
         name: True if text is None else text
         for name, text in edition.presets
-        if name in FLAGS_BY_NAME and FLAGS_BY_NAME[name].field not in taken
+        if FLAGS_BY_NAME[name].field not in taken
     }
     return {**presets, **given}
-
-
-def missing_presets(given: Mapping[str, Any]) -> tuple[str, ...]:
-    """Flags of the edition named that this version does not have yet; they are told."""
-    edition = find_named_edition(given)
-    names = [] if edition is None else [name for name, _ in edition.presets]
-    return tuple(f"--{name}" for name in names if name not in FLAGS_BY_NAME)
 
 
 def find_named_edition(given: Mapping[str, Any]) -> Edition | None:

@@ -195,10 +195,18 @@ class JobHandlers:
 
 def measure_output(generation: Generation, saved: SavedPictures, done: float) -> JobOutput:
     """What the ledger is told of a drawing."""
-    sizes = [path.stat().st_size for path in saved.paths if path.exists()]  # a plugin may move them
+    size = sum(map(size_of, saved.paths))
     return JobOutput(
-        len(generation.pictures), sum(sizes), generation.network_seconds, done, generation.stopped
+        len(generation.pictures), size, generation.network_seconds, done, generation.stopped
     )
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a saved file; 0 where a plugin has moved it."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def batch_megapixels(request: GenerationRequest) -> float:

@@ -28,7 +28,7 @@ from webapp.errors import error_answer, status_of
 from webapp.logs import bind_for_block
 from webapp.plugins.plugin_jobs import plugin_states
 from webapp.queues import job_codec
-from webapp.queues.contracts.frame import Answer, Lease
+from webapp.queues.contracts.frame import Answer, Frame, Lease
 from webapp.queues.contracts.heartbeats import WorkerState
 from webapp.queues.contracts.queue_store import QueueStore
 from webapp.queues.contracts.worker_commands import DRAIN, LOAD, PLUGINS, UNLOAD
@@ -321,9 +321,23 @@ class Worker:
 
     def model_of(self, lease: Lease) -> str:
         """The title of what a job was drawn with; "" for what takes no checkpoint."""
-        if lease.frame.kind not in DRAWN_WITH_CHECKPOINT:
+        frame, loaded = lease.frame, next(iter(self.engine.loaded_checkpoints), "")
+        if frame.kind not in DRAWN_WITH_CHECKPOINT:
             return ""
-        return next(iter(self.engine.loaded_checkpoints), lease.frame.checkpoint)
+        return loaded if loaded and self.may_name(frame, loaded) else frame.checkpoint
+
+    def may_name(self, frame: Frame, title: str) -> bool:
+        """Whether the owner of a job may be told of a checkpoint.
+
+        Where a job failed before it had its own, another user's is in memory.
+        """
+        tree = frame.tags.get(job_codec.TREE_TAG)
+        if tree is None:
+            return True
+        try:
+            return self.settings.find_workspace(tree).knows_checkpoint(title)
+        except (UnknownUser, OSError):
+            return False
 
     def count_cache(self, lease: Lease, before: Sequence[str]) -> None:
         """Count whether the job's checkpoint was in memory when the job came."""

@@ -7,11 +7,12 @@ models; the worker does so again, never by anybody else's.
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from generator.atomic_file import make_folders
-from generator.errors import GeneratorError
+from generator.errors import GeneratorError, ModelNotFound
 from generator.models.registry import Registry
 from webapp.plugins.model_registry import user_registry_of
 from webapp.settings.data_dir import styles_files
@@ -34,11 +35,15 @@ class SharedEngine(Protocol[View]):
 
 @dataclass(frozen=True, slots=True)
 class Workspace(Generic[Engine]):
-    """What a job is done with, and the folder below which its pictures go."""
+    """What a job is done with, and the folder below which its pictures go.
+
+    ``knows_checkpoint``: whether a title is of what the user may load.
+    """
 
     engine: Engine
     data_dir: Path
     catch_up: Callable[[str], None]
+    knows_checkpoint: Callable[[str], bool]
 
 
 class UnknownUser(GeneratorError):
@@ -69,4 +74,15 @@ class UserWorkspaces(Generic[Engine]):
         make_folders(config.data_dir)
         registry = user_registry_of(config, self._shared)
         engine = self._engine.for_user(registry, styles_files(config))
-        return Workspace(engine, config.data_dir, registry.catch_up)
+        return Workspace(
+            engine, config.data_dir, registry.catch_up, partial(has_checkpoint, registry)
+        )
+
+
+def has_checkpoint(registry: Registry, title: str) -> bool:
+    """Whether there is a checkpoint of this title by now."""
+    try:
+        registry.index.find_checkpoint(title)
+    except ModelNotFound:
+        return False
+    return True

@@ -1,14 +1,11 @@
 /** Figures of the queue as people read them. */
-import { formatSize } from '../files/paths'
+import { formatDuration, formatSize } from '../files/paths'
 import type { Quota } from './api'
 
 /** Seconds as `12 s`, `3:05` or `2:03:05`. */
 export function formatSeconds(seconds: number): string {
   const whole = Math.max(Math.round(seconds), 0)
-  if (whole < 60) return `${whole} s`
-  const parts = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60]
-  const shown = parts[0] ? parts : parts.slice(1)
-  return shown.map((part, place) => (place ? String(part).padStart(2, '0') : part)).join(':')
+  return whole < 60 ? `${whole} s` : formatDuration(whole)
 }
 
 /** An amount of a quota in its own unit. */

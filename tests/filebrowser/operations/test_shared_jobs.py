@@ -1,6 +1,7 @@
 """Jobs on files whose processes have one store: told, ended and taken up by any of them."""
 
 import os
+import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -101,3 +102,29 @@ def test_a_job_whose_process_died_is_taken_up_or_ended_by_the_other(
         wait_until(lambda: there.get("ann", "one").state is FileJobState.DONE)
     store.close()
     assert (visit.roots[0].path / "to/big/b.bin").is_file()
+
+
+def test_a_turn_is_left_where_the_store_fails(
+    visit: FileAccess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or the process would keep it as long as it lives, and nobody could take up the job."""
+    turns = MemoryTurns()
+
+    def refuse(*_: object) -> None:
+        raise sqlite3.OperationalError("database is locked")
+
+    with node(tmp_path, turns) as here:
+        with monkeypatch.context() as locked:
+            locked.setattr(FileJobStore, "add", refuse)
+            with pytest.raises(sqlite3.OperationalError):
+                here.submit(copying(visit), 0.0)
+        assert turns.held == {}
+        job = here.submit(replace(copying(visit), steps=()), 1.0)
+        here._store.save(replace(job, state=FileJobState.RUNNING))
+        with monkeypatch.context() as locked:
+            locked.setattr(FileJobStore, "find", refuse)
+            with pytest.raises(sqlite3.OperationalError):
+                here.adopt()
+        assert turns.held == {}
+        here.adopt()
+        wait_until(lambda: here.get("ann", job.id).state is FileJobState.DONE)

@@ -317,8 +317,8 @@ def test_a_disabled_user_is_out_at_once_and_its_jobs_are_answered(
 def test_an_entry_of_a_user_who_is_gone_is_refused(served: Served) -> None:
     served.accounts.add_user(HERE, "carl", Role.MEMBER, None)
 
-    def ask(name: str) -> int:
-        inner = {INNER_CALLER: Caller(name, AccessScope.USER)}
+    def ask(name: str, scope: AccessScope = AccessScope.USER) -> int:
+        inner = {INNER_CALLER: Caller(name, scope)}
         answer = served.house.app.test_client().post(
             "/sdapi/v1/options", json={}, environ_overrides=inner
         )
@@ -328,6 +328,10 @@ def test_an_entry_of_a_user_who_is_gone_is_refused(served: Served) -> None:
     served.accounts.change_user(HERE, "ann", disabled=True)
     served.accounts.remove_user(HERE, "carl")
     assert [ask(name) for name in ("ann", "carl", "owner")] == [401, 401, 200]
+    served.accounts.add_user(HERE, "dora", Role.ADMIN, None)
+    assert ask("dora", AccessScope.OWNER) == 200
+    served.accounts.change_user(HERE, "dora", Role.MEMBER)
+    assert [ask("dora", AccessScope.OWNER), ask("dora")] == [401, 200]
 
 
 def test_users_over_the_api(served: Served) -> None:

@@ -1,5 +1,7 @@
 """Groups of users and limits, on SQLite and PostgreSQL, and what a caller's plan makes of them."""
 
+from typing import Any
+
 import pytest
 
 from webapp.accounts import audit, groups, limits, users
@@ -38,6 +40,18 @@ def test_users_come_into_groups_and_out_of_them(accounts: Accounts) -> None:
     assert {each.name: each.group for each in users.list_users(accounts.database)} == {
         "ann": "", "carl": "", "root": "",
     }  # fmt: skip
+
+
+def test_a_change_with_a_group_is_made_whole_or_not_at_all(accounts: Accounts) -> None:
+    accounts.add_group(ROOT, "studio")
+    add(accounts, "root", role=Role.ADMIN)
+    with pytest.raises(Conflict):
+        accounts.change_user(ROOT, "root", Role.MEMBER, group="studio")
+    assert members(accounts) == {"studio": ()}
+    add(accounts, "ann")
+    changed = accounts.change_user(ROOT, "ann", Role.VIEWER, group="studio")
+    assert (changed.role, changed.group) == (Role.VIEWER, "studio")
+    assert members(accounts) == {"studio": ("ann",)}
 
 
 def test_groups_that_are_not_there_or_taken(accounts: Accounts) -> None:
@@ -111,6 +125,14 @@ def test_a_plan_is_the_users_then_the_roles_then_the_flags(accounts: Accounts) -
     assert ann.group_limits.pictures_month == 10
     script = plans.plan_of("script", "generate")
     assert (script.weight, script.limits.running_jobs, script.max_jobs) == (0.5, None, 9)
+
+
+def test_the_flags_tokens_have_the_flags_limits_without_the_database() -> None:
+    flags = Plans(9, {"Script": 0.5})
+    gone: Any = None
+    plans = AccountPlans(gone, flags, frozenset({"script"}))
+    for name, role in (("Script", "generate"), ("owner", "owner")):
+        assert plans.plan_of(name, role) == flags.plan_of(name, role)
 
 
 @pytest.mark.parametrize(

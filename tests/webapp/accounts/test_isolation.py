@@ -101,6 +101,12 @@ ACCOUNTS: list[Attempt] = [
     ("PATCH", "/api/v1/users/{user}", {"disabled": True}),
     ("DELETE", "/api/v1/users/{user}", None),
     ("DELETE", "/api/v1/users/{user}/logins", None),
+    ("GET", "/api/v1/usage?user={user}", None),
+    ("GET", "/api/v1/usage?user={user}&by=model&format=csv", None),
+    ("GET", "/api/v1/usage?by=user&group={user}", None),
+    ("GET", "/api/v1/groups", None),
+    ("GET", "/api/v1/limits", None),
+    ("PUT", "/api/v1/limits/user/{user}", {"weight": 0.1}),
     ("GET", "/api/v1/audit?user={user}", None),
     ("GET", "/api/v1/audit.csv?user={user}", None),
     ("POST", "/sdapi/v1/unload-checkpoint", None),
@@ -210,7 +216,8 @@ LISTS = [
     "/api/models/report", "/api/v1/workers", "/internal/broken-models", "/internal/sysinfo",
     "/internal/checkpoint-kinds", "/internal/pending-tasks", "/api/session", "/config",
     "/queue/status", "/v1/models", "/api/plugins", "/controlnet/model_list", "/openapi.json",
-    "/api/v1/logins", "/api/v1/tokens",
+    "/api/v1/logins", "/api/v1/tokens", "/api/v1/usage", "/api/v1/usage?by=user,group,model,day",
+    "/api/v1/usage?by=model&format=csv", "/api/v1/queue",
 ]  # fmt: skip
 
 
@@ -250,6 +257,22 @@ def test_the_worker_draws_with_the_owners_models_and_saves_in_the_owners_tree(
 
 
 @pytest.mark.parametrize(("who", "other"), PAIRS)
+def test_usage_tells_ones_own_jobs_and_models_alone(world: World, who: str, other: str) -> None:
+    for each in (who, other):
+        chosen = {"sd_model_checkpoint": f"{each}secret"}
+        assert world.draw(each, override_settings=chosen).status == 200
+
+    def rows(asker: str, word: str) -> Any:
+        told = world.get(asker, "/api/v1/usage?by=user,model")["rows"]
+        return told if any(word in row["model"] for row in told) else None
+
+    wait_until(lambda: rows("root", f"{other}secret"))
+    own = wait_until(lambda: rows(who, f"{who}secret"))
+    assert {row["user"] for row in own} == {who}
+    assert other not in json.dumps(own)
+
+
+@pytest.mark.parametrize(("who", "other"), PAIRS)
 def test_nobody_sees_stops_or_follows_anothers_running_and_waiting_job(
     world: World, who: str, other: str
 ) -> None:
@@ -279,6 +302,11 @@ def look_at_anothers_jobs(world: World, who: str, other: str, job: str) -> None:
     assert world.get(who, "/internal/pending-tasks") == {"size": 0, "tasks": []}
     seen = world.get(who, "/api/v1/workers")["workers"]
     assert [worker["job"] for worker in seen] == [None]
+    number = {"waiting": 1, "running": 1}
+    queue = wait_until(lambda: seen if (seen := world.get(who, "/api/v1/queue"))["others"] == number
+                       else None)  # fmt: skip
+    assert queue["jobs"] == []
+    assert not re.search(rf"\b{other}", json.dumps(queue))
     assert world.get(other, f"{JOBS}/{job}")["state"] == "running"
     assert world.get(other, "/sdapi/v1/progress")["state"]["interrupted"] is False
     # A key that another has used, and a label that says who one is, make nobody another.
@@ -370,12 +398,16 @@ def test_links_of_a_user_go_on_as_long_as_the_user(world: World) -> None:
 
 def test_a_disabled_user_loses_logins_and_waiting_jobs_at_once(world: World) -> None:
     add_member(world, "eve")
+    assert world.upload("eve", "outputs", "eve.txt", b"eve").status == 201
+    link = world.get("eve", "/api/sign?path=outputs/eve.txt")["url"]
+    assert world.service.ask("GET", link, token="").status == 200
     with held_job(world, "bob", "keeps-the-worker") as running:
         job = world.service.post("x", world.tokens["eve"]).json["id"]
         assert world.get("eve", f"{JOBS}/{job}")["state"] == "queued"
         changed = world.ask("root", "PATCH", "/api/v1/users/eve", {"disabled": True})
         assert changed.status == 200
         assert world.ask("eve", "GET", "/sdapi/v1/loras").status == 401
+        assert world.service.ask("GET", link, token="").status == 403
         ended = world.service.settle(job)
         assert (ended["status"], ended["state"]) == (409, "failed")
         assert "disabled" in ended["error"]

@@ -1,6 +1,5 @@
 """``easel mcp``: an agent's tools over a real service."""
 
-import asyncio
 import base64
 import json
 import os
@@ -13,6 +12,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import ROOT
+from tests.wait import run_coroutine
 from tests.webapp.routes.job_service import HELD, OWNER, JobService, run_job_service
 from webapp.access.secret import Secret
 from webapp.agents.job_client import JobClient, ServiceError
@@ -87,7 +87,7 @@ def test_without_the_package_it_says_how_to_install_it(
 
 def test_the_package_s_own_client_lists_and_calls_the_tools(service: JobService) -> None:
     pytest.importorskip("mcp", reason="mcp is not installed (requirements-mcp.lock)")
-    answers = asyncio.run(ask_as_agent(service.process.url))
+    answers = run_coroutine(ask_as_agent(service.process.url))
     assert answers["version"] == VERSION
     assert answers["tools"] == {"generate", "edit", "list_models", "job_state", "cancel_job"}
     text, picture = answers["drawn"].content

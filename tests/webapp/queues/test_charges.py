@@ -11,6 +11,7 @@ from webapp.queues.contracts import charges
 from webapp.queues.contracts.charges import GROUP_TAG, BusyTime, Charge, JobOutput, Outcome
 from webapp.queues.contracts.frame import Answer, Frame, Lease
 from webapp.queues.contracts.queue_store import QueueStore
+from webapp.queues.redis.queue import CHARGE_TERMS
 from webapp.queues.sqlite.salvage import copy_readable_rows
 from webapp.queues.sqlite.store import SqliteStore
 from webapp.queues.worker_id import WorkerId
@@ -157,8 +158,8 @@ def test_a_workers_time_stands_once_and_stays_where_it_has_grown(make: Make) -> 
 def test_beyond_a_bound_charges_are_dropped_and_counted(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("sqlite.charges", "redis.sink"):
-        monkeypatch.setattr(f"webapp.queues.{module}.MAX_CHARGES", 2)
+    monkeypatch.setattr("webapp.queues.sqlite.charges.MAX_CHARGES", 2)
+    monkeypatch.setitem(CHARGE_TERMS, "max_charges", 2)
     store = make()
     for name in "abc":
         store.put(replace(JOB, id=name))

@@ -18,6 +18,7 @@ from webapp.queues.contracts.queue_store import QueueStore
 from webapp.queues.errors import StoreUnavailable
 from webapp.queues.redis import queue as redis_queue
 from webapp.queues.redis.store import RedisStore
+from webapp.queues.sharing import Sharing
 from webapp.queues.worker_id import WorkerId
 
 OK = Answer(200, b"drawn")
@@ -325,3 +326,29 @@ def test_an_entry_whose_put_was_not_answered_is_read_at_once(
         assert entry.request_id == "r"
         store.entries.queue(INPUT).put(Entry("s", b""))
         assert result_of(reading).request_id == "s"
+
+
+@on_redis
+def test_a_worker_waits_beside_frames_that_a_limit_holds_back(
+    make: MakeRedis, patient: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One look tells that nothing may run; the answer that makes room wakes the worker."""
+    store, worker = make(), make()
+    for name in "ab":
+        store.put(frame(name, owner="ann", sharing=Sharing(most_running=1)))
+    taken, looks = take(store), []
+    look = RedisStore._look
+
+    def noting(self: RedisStore) -> Any:
+        looks.append(self)
+        return look(self)
+
+    monkeypatch.setattr(RedisStore, "_look", noting)
+    assert store.take(OTHER, (), 0) is None
+    assert looks == [store]
+    with ThreadPoolExecutor(1) as pool:
+        taking = start_taking(pool, worker)
+        store.answer(taken, OK, 1.0)
+        lease = result_of(taking)
+    assert lease is not None
+    assert lease.frame.id == "b"

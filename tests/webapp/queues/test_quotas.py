@@ -158,6 +158,9 @@ def test_waiting_jobs_of_all_kinds_are_bounded_and_running_ones_are_not(
         limit.put(store, frame("c"))
     assert store.take(WorkerId("cpu"), (), 0) is not None
     limit.put(store, frame("c"))
+    store.release_worker(WorkerId("cpu"))  # what it had waits again
+    with pytest.raises(QuotaExceeded, match="You have 3 jobs waiting, of 2 at most"):
+        limit.put(store, frame("d"))
 
 
 def test_the_largest_job_and_the_files_are_bounded(

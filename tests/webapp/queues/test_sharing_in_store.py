@@ -8,6 +8,7 @@ import pytest
 from webapp.queues.contracts.frame import Answer, Frame, Lease
 from webapp.queues.contracts.queue_store import QueueStore
 from webapp.queues.sharing import Sharing, count_running, parse_sharing
+from webapp.queues.sqlite.database import QueueDatabase
 from webapp.queues.worker_id import WorkerId
 
 OK = Answer(200, b"drawn")
@@ -52,6 +53,20 @@ def test_an_owner_runs_no_more_than_its_limit_and_others_go_on(store: QueueStore
     store.answer(first, OK, 1.0)
     assert store.may_take()
     assert names_taken(store) == "c"
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+def test_a_worker_that_may_take_nothing_writes_nothing(
+    store: QueueStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(store, "a", "ann", sharing=ONE)
+    put(store, "b", "ann", sharing=ONE)
+    first = take(store)
+    with monkeypatch.context() as held_back:
+        held_back.setattr(QueueDatabase, "write_transaction", None)
+        assert store.take(CPU, (), 0) is None
+    store.answer(first, OK, 1.0)
+    assert names_taken(store) == "b"
 
 
 def test_a_group_runs_no_more_than_its_limit(store: QueueStore) -> None:

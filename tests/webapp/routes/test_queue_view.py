@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 import requests
+from PIL import Image
 
+from generator.pictures.base64_images import write_base64
 from tests.wait import wait_until
 from tests.webapp.conftest import write_checkpoint
 from tests.webapp.web_process import WebProcess, web_process
@@ -110,6 +112,14 @@ def test_over_quota_says_when_it_resets_and_nothing_is_stored(
         assert answer.status_code == 429, answer.text
         assert "Retry-After" in answer.headers
     assert as_openai.json()["error"]["code"] == "rate_limit_exceeded"
+    image = {"image": write_base64(Image.new("RGB", (8, 8)))}
+    enlarging = {"path": "/sdapi/v1/extra-single-image", "body": image}
+    batch = {**enlarging, "path": "/sdapi/v1/extra-batch-images",
+             "body": {"imageList": [{"data": image["image"], "name": "a"}] * 4}}  # fmt: skip
+    enlarged = bob.post(f"{api}/jobs?dry_run=1", json=enlarging, timeout=60)
+    assert enlarged.status_code == 200, enlarged.text
+    enlarged = bob.post(f"{api}/jobs", json=batch, timeout=60)
+    assert (enlarged.status_code, enlarged.json()["quota"]["name"]) == (429, "pictures_day")
     large = {**JOB["body"], "width": 1024, "height": 1024}  # type: ignore[dict-item]
     answer = bob.post(f"{service.url}/sdapi/v1/txt2img", json=large, timeout=60)
     assert (answer.status_code, "Retry-After" in answer.headers) == (422, False)

@@ -12,6 +12,7 @@ from tests.webapp.conftest import configuration, write_checkpoint, write_model
 from tests.webapp.worker.worker_bench import Engine as PretendingEngine
 from tests.webapp.worker.worker_bench import WorkerThread
 from webapp.plugins.model_registry import folders_of
+from webapp.queues.contracts.charges import Charge
 from webapp.queues.contracts.frame import Frame
 from webapp.queues.job_codec import TREE_TAG, QueuedGeneration, SaveOptions, encode_job
 from webapp.settings.config import Config
@@ -68,6 +69,24 @@ def test_a_worker_without_users_does_no_users_job(memory_folder: Path) -> None:
     finally:
         bench.end()
     assert bench.engine.runs == []
+
+
+def test_a_job_is_charged_with_no_model_that_its_owner_may_not_load(memory_folder: Path) -> None:
+    config = configuration(memory_folder, accounts=True)
+    write_checkpoint(memory_folder / "users/ann/models/Stable-diffusion/annsecret.safetensors")
+    bench = WorkerThread(memory_folder, find_workspace=workspaces(config).find)
+    bench.engine.loaded_checkpoints = ("annsecret.safetensors",)  # from an earlier job
+    body = encode_job(QueuedGeneration(GenerationRequest("boat", Seeds(7)), "txt2img", {}))
+    try:
+        for name, tree in (("anns", "ann"), ("bobs", "bob"), ("evil", "../ann")):
+            tags = {TREE_TAG: tree}
+            bench.store.put(Frame(name, "generate", body, checkpoint="asked", tags=tags))
+            bench.answer(name)
+        kept = (each.facts for each in bench.store.read_charges(100))
+        models = {each.job: each.model for each in kept if isinstance(each, Charge)}
+    finally:
+        bench.end()
+    assert models == {"anns": "annsecret.safetensors", "bobs": "asked", "evil": "asked"}
 
 
 def test_only_the_latest_users_workspaces_are_kept(

@@ -81,10 +81,17 @@ class RedisEntryIntake:
 
     def _clear_up(self) -> None:
         """Let entries be read whose put was not answered, if they were stored."""
-        while self._doubtful:
-            self.give_back_entry(self._doubtful[0], 0.0)
+        while True:
             with self._lock:
-                del self._doubtful[:1]
+                if not self._doubtful:
+                    return
+                request_id = self._doubtful.pop()
+            try:
+                self.give_back_entry(request_id, 0.0)
+            except QueueError:
+                with self._lock:
+                    self._doubtful.append(request_id)
+                raise
 
     def _lease_next(self, passed_over: Sequence[str]) -> Entry | None:
         rank, rows = 0, list[Any]()

@@ -1,6 +1,7 @@
 """What the match rule is told of a store in Redis, and what it answers."""
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -102,22 +103,16 @@ def advance(backlog: Backlog, match: Match) -> Backlog:
     return replace(backlog, version=version, candidates=left, turns=turns, running=running)
 
 
-def top_priority(backlog: Backlog) -> int:
-    """The highest priority of what may run now, which is not nothing."""
-    return max(each.priority for each in find_admissible(backlog.candidates, backlog.running))
-
-
-def has_class(backlog: Backlog, priority: int) -> bool:
-    """Whether frames of a priority, or of greater ones, are left that may run."""
+def top_priority(backlog: Backlog) -> float:
+    """The highest priority of what may run now; minus infinity where nothing may."""
     admissible = find_admissible(backlog.candidates, backlog.running)
-    return any(each.priority >= priority for each in admissible)
+    return max((each.priority for each in admissible), default=-math.inf)
 
 
 def is_top_held_back(backlog: Backlog) -> bool:
     """Whether nothing of the highest priority may run: the next ones are to be looked at."""
-    if not backlog.candidates:
-        return False
-    return not has_class(backlog, max(each.priority for each in backlog.candidates))
+    top = max((each.priority for each in backlog.candidates), default=-math.inf)
+    return top_priority(backlog) < top
 
 
 def candidate_of(row: Sequence[Any], parse: Callable[[bytes | str], Sharing]) -> Candidate:

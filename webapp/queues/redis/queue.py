@@ -1,6 +1,7 @@
 """Requests in, leases out, in Redis."""
 
 import json
+import math
 import random
 import time
 from collections.abc import Mapping, Sequence
@@ -33,7 +34,6 @@ from webapp.queues.redis.matching import (
     advance,
     backlog_of,
     choose_idle,
-    has_class,
     is_top_held_back,
     top_priority,
 )
@@ -141,7 +141,8 @@ class RedisQueue(RedisPart):
                 if isinstance(found, Lease):
                     return found
                 if found is not Wait.QUIETLY and (lease := self._take_best(worker, loaded)):
-                    self._decline_offer(worker, token)
+                    if found is Wait.LOOKING:  # else no put knows of it
+                        self._decline_offer(worker, token)
                     return lease
                 if found is Wait.NOT_YET and time.monotonic() < until:
                     continue
@@ -192,7 +193,7 @@ class RedisQueue(RedisPart):
             if backlog.has_expired_leases:
                 self._end_expired(cutoff)
                 backlog = self._look()
-            if not backlog.candidates:
+            if top_priority(backlog) == -math.inf:
                 return None
             lease = self._claim_next(worker, backlog, loaded, is_careful=attempt < CAREFUL_TRIES)
             if lease is not None:
@@ -214,7 +215,7 @@ class RedisQueue(RedisPart):
             version, is_gone = reply
             top = top_priority(backlog)
             backlog = advance(backlog, match)
-            if not is_gone or version != backlog.version or not has_class(backlog, top):
+            if not is_gone or version != backlog.version or top_priority(backlog) < top:
                 return None
         return None
 

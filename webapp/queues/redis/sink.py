@@ -6,18 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from webapp.queues.charge_codec import answered_charge, encode_charge
-from webapp.queues.contracts.charges import MAX_CHARGES
 from webapp.queues.contracts.frame import Answer, Frame, Lease
 from webapp.queues.cost_model import SMOOTHING, pace_of_job
 from webapp.queues.counter_labels import (
-    MAX_LABEL_SETS,
     bounded_label_key,
     job_labels,
     label_key,
 )
 from webapp.queues.errors import AnswerTooLarge, QueueError
 from webapp.queues.redis.frame_rows import pace_fields
-from webapp.queues.redis.queue import RedisQueue
+from webapp.queues.redis.queue import CHARGE_TERMS, RedisQueue
 from webapp.queues.redis.server import PREFIX, text_of
 from webapp.queues.terms import DONE, MAX_PACES, PURGE_SECONDS
 
@@ -48,9 +46,8 @@ class RedisSink(RedisQueue):
             content_type=answer.content_type,
             gpu_seconds=gpu_seconds,
             counts=job_counts(frame, answer.status, gpu_seconds, model),
-            max_label_sets=MAX_LABEL_SETS,
+            **CHARGE_TERMS,
             charge=encode_charge(charge),
-            max_charges=MAX_CHARGES,
             paces=pace_fields(frame.kind, frame.checkpoint) if answer.status == DONE else (),
             pace=pace_of_job(frame.work, gpu_seconds),
             smoothing=SMOOTHING,

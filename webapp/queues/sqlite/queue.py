@@ -95,9 +95,7 @@ class SqliteQueue(FramePart):
         with (
             self.database.read_connection() as db
         ):  # no lock on the file while there is nothing to do
-            if db.execute(
-                "SELECT 1 FROM frames WHERE worker IS NULL OR expires < ? LIMIT 1", (cutoff,)
-            ).fetchone() is None:  # fmt: skip
+            if not self._has_work(db, loaded, cutoff, now):
                 return None
         try:
             with self.database.write_transaction() as db:
@@ -126,6 +124,17 @@ class SqliteQueue(FramePart):
             (str(worker), token, now, expires, match.frame.index),
         ).fetchall()[0]
         return Lease(frame_of(row, row["body"]), worker, token, expires)
+
+    def _has_work(
+        self, db: sqlite3.Connection, loaded: Sequence[str], cutoff: float, now: float
+    ) -> bool:
+        """Whether a lease has run out or a frame waits, unless limits hold back all that do."""
+        if db.execute("SELECT 1 FROM frames WHERE expires < ? LIMIT 1", (cutoff,)).fetchone():
+            return True
+        if db.execute("SELECT 1 FROM frames WHERE worker IS NULL LIMIT 1").fetchone() is None:
+            return False
+        has_limits = db.execute("SELECT 1 FROM sharings LIMIT 1").fetchone() is not None
+        return not has_limits or self._match(db, loaded, now) is not None
 
     def _match(self, db: sqlite3.Connection, loaded: Sequence[str], now: float) -> Match | None:
         turns, terms = turns_of(db), self.terms.match

@@ -124,12 +124,12 @@ def add_changes(routes: Blueprint, services: Services) -> None:
     def change(name: str) -> Response:
         """End the user's logins; disabled, its jobs too. 409 for the only admin."""
         body = read_body(ChangedUser, read_json_body(most=MAX_FORM_BYTES))
-        if body.group is not None:
-            user = accounts.set_group(actor(), normalize_name(name), normalize_name(body.group))
-        if body.group is None or body.model_fields_set != {"group"}:
-            user = accounts.change_user(
-                actor(), normalize_name(name), body.role, body.disabled, to_secret(body.password)
-            )
+        name, password = normalize_name(name), to_secret(body.password)
+        group = None if body.group is None else normalize_name(body.group)
+        if group is not None and body.model_fields_set == {"group"}:
+            user = accounts.set_group(actor(), name, group)
+        else:
+            user = accounts.change_user(actor(), name, body.role, body.disabled, password, group)
         if not user.is_enabled:
             stop_jobs(services, user.name)
         return jsonify(user_json(user))

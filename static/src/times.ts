@@ -1,5 +1,5 @@
-/** Times as the account's panels write them. */
-import { language } from '../i18n'
+/** Times as people read them. */
+import { language } from './i18n'
 
 const locale = () => (language.value === 'zh' ? 'zh-CN' : 'en-GB')
 
