@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from easel_process import eventually
+from easel_process import JOBS, eventually, until
 from page_pictures import share_of, shown_picture
 from playwright.sync_api import Page, expect
 
@@ -99,6 +99,26 @@ def test_a_preview_is_shown_while_drawing(page: Page) -> None:
     page.wait_for_selector("#txt2img_generate")
 
 
+def test_a_batch_is_shown_picture_by_picture(page: Page) -> None:
+    draw(page, "a red house", steps=2, seed=1)
+    earlier = page.locator("#html_info_txt2img")
+    expect(earlier).to_contain_text("Steps: 2")
+    page.fill("#prompt", "a blue boat")
+    number(page, "steps", 40)
+    number(page, "batch_count", 4)
+    page.click("#txt2img_generate")
+    expect(page.locator(".working .before")).to_be_visible()  # until there is a preview
+    cells = page.get_by_role("list", name="Pictures of the batch")
+    eventually(expect(cells.get_by_alt_text("Picture 1 of the batch")).to_be_visible)
+    expect(cells.get_by_alt_text("Picture 4 of the batch")).to_have_count(0)
+    until(page, "() => document.querySelector('.sheet .drawn').naturalWidth === 256")
+    expect(page.locator("#txt2img_interrupt")).to_be_visible()
+    expect(cells.get_by_role("listitem")).to_have_count(4)
+    eventually(expect(page.locator("#txt2img_generate")).to_be_visible)
+    expect(cells).to_have_count(0)
+    expect(page.locator("#txt2img_gallery button")).to_have_count(5)
+
+
 def test_a_lost_connection_is_told_and_the_picture_is_fetched_later(page: Page) -> None:
     page.fill("#prompt", "a red house")
     number(page, "steps", 30)
@@ -116,7 +136,7 @@ def test_a_lost_connection_is_told_and_the_picture_is_fetched_later(page: Page) 
 
 def test_a_refusal_names_the_field(page: Page) -> None:
     detail = [{"loc": ["body", "steps"], "msg": "must be at most 150", "type": "less_than"}]
-    page.route("**/txt2img", lambda route: route.fulfill(status=422, json={"detail": detail}))
+    page.route(JOBS, lambda route: route.fulfill(status=422, json={"detail": detail}))
     page.click("#txt2img_generate")
     expect(page.get_by_role("alert").first).to_contain_text("Steps: must be at most 150")
     expect(page.locator(".field.wrong .error")).to_have_text("must be at most 150")

@@ -1,6 +1,5 @@
 """The page around the picture: models, languages, light, width, login."""
 
-import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from easel_process import (
+    JOBS,
     ROOT,
     WIDTH,
     Easel,
+    asked_pictures,
     entry_name,
     eventually,
     expect_toast,
@@ -149,13 +150,11 @@ def test_lists_are_asked_for_once(browser: Browser, easel: Easel) -> None:
 
 def body_of_a_draw(page: Page) -> dict[str, object]:
     """What Generate asks for; it is refused, so that nothing is drawn."""
-    page.route(
-        "**/sdapi/v1/txt2img", lambda route: route.fulfill(status=400, json={"errors": "no"})
-    )
-    with page.expect_request("**/sdapi/v1/txt2img") as asked:
+    page.route(JOBS, lambda route: route.fulfill(status=400, json={"errors": "no"}))
+    with page.expect_request(JOBS) as asked:
         page.click("#txt2img_generate")
     expect(page.get_by_role("alert").first).to_be_visible()
-    return {**json.loads(asked.value.post_data or ""), "force_task_id": ""}
+    return {**asked_pictures(asked.value), "force_task_id": ""}
 
 
 def test_reset_makes_the_next_request_a_first_one(page: Page) -> None:
@@ -196,6 +195,23 @@ def test_a_number_out_of_range_is_kept_and_told(page: Page) -> None:
     expect(page.locator("#txt2img_size")).to_contain_text("Drawn at 248 × 256")
     body = body_of_a_draw(page)
     assert (body["steps"], body["width"]) == (151, 250)
+
+
+@pytest.mark.parametrize(("width", "locale"), [(390, "zh-CN"), (390, "en-US"), (1280, "zh-CN")])
+def test_five_figures_are_seen_whole(
+    browser: Browser, easel: Easel, width: int, locale: str
+) -> None:
+    context = browser.new_context(
+        locale=locale, viewport={"width": width, "height": 844}, has_touch=width < 640
+    )
+    page = context.new_page()
+    page.goto(easel.url)
+    page.click("#txt2img_subseed_show")
+    for field in page.locator(".el-input-number--small input").all():
+        field.fill("99999")
+        assert field.evaluate("input => input.scrollWidth <= input.clientWidth")
+    assert page.evaluate(WIDTH) <= width
+    context.close()
 
 
 def test_an_example_becomes_the_prompt(page: Page) -> None:

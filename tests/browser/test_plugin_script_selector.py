@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 import requests
-from easel_process import ROOT, Easel, eventually, running_easel
+from easel_process import JOBS, ROOT, Easel, asked_pictures, eventually, running_easel
 from page_pictures import shown_picture
 from playwright.sync_api import Page, expect
 
@@ -126,11 +126,11 @@ def choose(page: Page, script: str) -> None:
 
 def draw(page: Page) -> dict:
     """Draw; what was asked for."""
-    with page.expect_request("**/sdapi/v1/txt2img") as asked:
+    with page.expect_request(JOBS) as asked:
         page.click("#txt2img_generate")
     page.wait_for_selector("#txt2img_interrupt")
     eventually(expect(page.locator("#txt2img_generate")).to_be_visible)
-    return json.loads(asked.value.post_data or "{}")
+    return asked_pictures(asked.value)
 
 
 def test_a_plugins_script_is_chosen_filled_and_drawn(page: Page) -> None:

@@ -44,10 +44,15 @@ export async function get<T>(path: string): Promise<T> {
 }
 
 /** `quiet`: an answer of 401 does not open the login. */
-export async function post<T>(path: string, body: unknown = {}, quiet = false): Promise<T> {
+export async function post<T>(
+  path: string,
+  body: unknown = {},
+  quiet = false,
+  headers: Record<string, string> = {},
+): Promise<T> {
   const init = {
     method: 'POST',
-    headers: { 'Content-Type': 'application/json' },
+    headers: { 'Content-Type': 'application/json', ...headers },
     body: JSON.stringify(body),
   }
   return send<T>(path, init, quiet)
