@@ -1,3 +1,4 @@
+/// <reference types="vitest/config" />
 import vue from '@vitejs/plugin-vue'
 import { defineConfig } from 'vite'
 
@@ -17,5 +18,6 @@ export default defineConfig({
     assetsInlineLimit: 0, // a strict Content-Security-Policy allows no data: scripts or styles
     chunkSizeWarningLimit: 700,
   },
+  test: { css: true }, // one reads the colours
   server: { proxy: Object.fromEntries(routes.map((path) => [path, { target: service }])) },
 })

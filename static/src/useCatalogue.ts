@@ -1,11 +1,12 @@
 /** Session, models, samplers, scripts and other lists of the service, refreshed by its events. */
 import { computed, onScopeDispose, ref, shallowReactive, shallowRef } from 'vue'
 
-import { address, ApiError } from './api/client'
+import { address, ApiError, probeConnection } from './api/client'
 import * as api from './api/sdapi'
 import { plugins, type Plugins } from './extensions/api'
 
 const RETRY_MS = 3000
+const FIRST_EVENT_MS = 1000
 
 export type Catalogue = ReturnType<typeof useCatalogue>
 
@@ -47,11 +48,12 @@ export function useCatalogue() {
   async function load() {
     window.clearTimeout(timer)
     try {
-      ;[samplers.value, schedulers.value] = await Promise.all([api.samplers(), api.schedulers()])
+      const opened = subscribe()
+      const named = await Promise.all([api.samplers(), api.schedulers(), opened])
       await refresh()
+      ;[samplers.value, schedulers.value] = named
       unreachable.value = false
       void loadLists()
-      subscribe()
     } catch (error) {
       unreachable.value = (error as { status?: number }).status !== 401
       if (unreachable.value) timer = window.setTimeout(load, RETRY_MS)
@@ -89,20 +91,35 @@ export function useCatalogue() {
     }
   }
 
-  /** Follow `/api/events`. The stream starts with the present revision, so a reconnection catches up. */
-  function subscribe() {
+  /**
+   * Follow `/api/events`. The stream starts with the present revision, so a reconnection catches up.
+   * Settled by the first event, since lists that are asked for after it miss nothing and need not be
+   * asked for twice; by a refusal; and after a while, where something on the way holds events back.
+   */
+  function subscribe(): Promise<void> {
     events?.close()
-    events = new EventSource(address('api/events'))
-    let first = true
-    events.addEventListener('models', () => {
-      void refresh().catch(() => undefined)
-      if (!first) void loadLists()
-      first = false
+    const stream = new EventSource(address('api/events'))
+    events = stream
+    return new Promise((settle) => {
+      let first = true
+      const patience = window.setTimeout(() => {
+        first = false
+        settle()
+      }, FIRST_EVENT_MS)
+      stream.addEventListener('models', () => {
+        if (!first) void refresh().then(loadLists, () => undefined)
+        first = false
+        window.clearTimeout(patience)
+        settle()
+      })
+      stream.onerror = () => {
+        settle()
+        if (stream !== events) return
+        probeConnection()
+        // Browsers reconnect by themselves unless refused (expired login, too many streams).
+        if (stream.readyState === EventSource.CLOSED) timer = window.setTimeout(load, RETRY_MS)
+      }
     })
-    events.onerror = () => {
-      // Browsers reconnect by themselves unless refused (expired login, too many streams).
-      if (events?.readyState === EventSource.CLOSED) timer = window.setTimeout(load, RETRY_MS)
-    }
   }
 
   onScopeDispose(() => {

@@ -1,6 +1,8 @@
 """Easel as a user starts it: a process, a port, a data directory."""
 
+import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -8,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
@@ -16,7 +18,7 @@ import requests
 from tests.wait import MAX_POLLS, exit_code, wait_until
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, Request
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -24,6 +26,10 @@ ACTION = 120_000  # milliseconds: the longest that one act or expectation of a b
 LOOK = 1_000  # milliseconds of one look for what a picture, or another job, is drawn for
 LOOKS = 240
 PAGE_POLLS = 3 * MAX_POLLS  # of what a drawing has to end for first
+JOBS = "**/api/v1/jobs"
+RESULT = "**/api/v1/jobs/*/result"
+"""Where the page asks for pictures, and where it fetches them."""
+
 WIDTH = "Math.max(document.documentElement.scrollWidth, document.body.scrollWidth)"
 """What the page is wide, with what one would have to scroll to; the body scrolls."""
 
@@ -84,6 +90,19 @@ def wait_until_up(url: str, service: subprocess.Popen[bytes], log: Path) -> None
     wait_until(answers_or_ended, message="Easel does not answer")
     if service.poll() is not None:
         pytest.fail(f"Easel did not start:\n{log.read_text()}")
+
+
+def entry_name(name: str, *, folder: bool = False) -> "re.Pattern[str]":
+    """The accessible name of a file or "NAME, folder"; in a list, size and date are part of it."""
+    stem = name.removesuffix(", folder")
+    end = ", folder" if folder or stem != name else ""
+    return re.compile(rf"^{re.escape(stem)}( \d.*)?{end}$")
+
+
+def asked_pictures(request: "Request") -> dict[str, Any]:
+    """What a request of the page to ``JOBS`` asks for, as it would be sent to ``/sdapi/v1``."""
+    body: dict[str, Any] = json.loads(request.post_data or "")["body"]
+    return body
 
 
 def expect_toast(page: "Page", words: str) -> None:

@@ -1,10 +1,9 @@
 """Enlarging pictures, and reading what a picture says of itself."""
 
-import json
 from pathlib import Path
 
 import pytest
-from easel_process import eventually
+from easel_process import JOBS, asked_pictures, eventually
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from playwright.sync_api import Page, expect
@@ -57,10 +56,10 @@ def test_a_unit_shows_what_it_reads_and_is_sent(page: Page, picture: Path) -> No
     eventually(expect(page.get_by_alt_text("What the preprocessor reads")).to_be_visible)
     page.fill("#txt2img_controlnet_0_a", "50")
     page.keyboard.press("Tab")
-    page.route("**/sdapi/v1/txt2img", lambda route: route.fulfill(status=500, json={}))
-    with page.expect_request("**/sdapi/v1/txt2img") as asked:
+    page.route(JOBS, lambda route: route.fulfill(status=500, json={}))
+    with page.expect_request(JOBS) as asked:
         page.click("#txt2img_generate")
-    (unit,) = json.loads(asked.value.post_data or "")["alwayson_scripts"]["controlnet"]["args"]
+    (unit,) = asked_pictures(asked.value)["alwayson_scripts"]["controlnet"]["args"]
     assert unit["image"].startswith("data:image/png;base64,")
     told = {key: unit[key] for key in ("enabled", "module", "threshold_a", "control_mode")}
     assert told == {
@@ -73,10 +72,10 @@ def test_faces_are_restored_where_that_is_chosen(page: Page, picture: Path) -> N
     page.click(".el-select:has(#setting_face_restoration_model)")
     page.get_by_role("option", name="GFPGAN", exact=True).click()
     expect(page.locator("#txt2img_advanced .said")).to_have_text("GFPGAN")
-    page.route("**/sdapi/v1/txt2img", lambda route: route.fulfill(status=500, json={}))
-    with page.expect_request("**/sdapi/v1/txt2img") as asked:
+    page.route(JOBS, lambda route: route.fulfill(status=500, json={}))
+    with page.expect_request(JOBS) as asked:
         page.click("#txt2img_generate")
-    body = json.loads(asked.value.post_data or "")
+    body = asked_pictures(asked.value)
     assert body["restore_faces"] is True
     assert body["override_settings"]["face_restoration_model"] == "GFPGAN"
 

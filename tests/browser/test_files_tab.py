@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from easel_process import Easel, running_easel
+from easel_process import Easel, entry_name, running_easel
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from playwright.sync_api import Browser, Locator, Page, expect
@@ -100,7 +100,7 @@ def tab(files_page: Page) -> Iterator[Page]:
     files_page.get_by_role("button", name="Files", exact=True).click()
     files_page.get_by_role("navigation", name="Places").get_by_role("button", name="data").click()
     for name in ("outputs", "many"):
-        files_page.get_by_role("option", name=f"{name}, folder", exact=True).dblclick()
+        files_page.get_by_role("option", name=entry_name(name, folder=True)).dblclick()
     expect(files_page.get_by_role("listbox")).to_have_accessible_name("many")
     expect(entry(files_page, "fox.png")).to_be_visible()
     yield files_page
@@ -111,7 +111,7 @@ def tab(files_page: Page) -> Iterator[Page]:
 
 def entry(page: Page, name: str) -> Locator:
     """One entry of the list."""
-    return page.get_by_role("option", name=name, exact=True)
+    return page.get_by_role("option", name=entry_name(name))
 
 
 def preview(page: Page, name: str) -> Locator:
@@ -326,7 +326,7 @@ def test_messages_cover_no_control_and_go_by_themselves(
     expect(page.locator(".el-message")).to_have_count(1)
     page.get_by_role("button", name="Files", exact=True).click()
     for folder in ("outputs", "many"):
-        page.get_by_role("option", name=f"{folder}, folder", exact=True).click()
+        page.get_by_role("option", name=entry_name(folder, folder=True)).click()
         page.keyboard.press("Enter")
     for name in names:
         entry(page, name).click()

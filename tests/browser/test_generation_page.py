@@ -1,10 +1,11 @@
 """The main job, as a newcomer does it: words, a button, a picture."""
 
 import re
+from itertools import pairwise
 
 import numpy as np
 import pytest
-from easel_process import eventually
+from easel_process import JOBS, eventually, until
 from page_pictures import share_of, shown_picture
 from playwright.sync_api import Page, expect
 
@@ -63,6 +64,22 @@ def test_several_pictures_can_be_looked_through_and_downloaded(page: Page) -> No
     expect(page.locator(".pswp__img").first).to_be_visible()
 
 
+def test_small_pictures_stand_in_sight_and_buttons_by_the_picture(page: Page) -> None:
+    page.set_viewport_size({"width": 1440, "height": 900})
+    number(page, "batch_size", 2)
+    draw(page, "a yellow star", steps=1, seed=40)
+    strip = page.locator("#txt2img_gallery").bounding_box()
+    assert strip
+    assert strip["y"] + strip["height"] <= 900
+    for name, pixels in (("width", 512), ("height", 64), ("batch_size", 1)):
+        number(page, name, pixels)
+    draw(page, "a yellow star", steps=1, seed=40)
+    expect(page.locator("figure .large img")).to_have_js_property("naturalWidth", 512)
+    rows = [page.locator("figure > div").nth(at).bounding_box() for at in range(3)]
+    for upper, lower in pairwise(row for row in rows if row):
+        assert lower["y"] - upper["y"] - upper["height"] < 20
+
+
 def test_escape_interrupts(page: Page) -> None:
     page.fill("#prompt", "a green tree")
     number(page, "steps", 150)
@@ -82,9 +99,44 @@ def test_a_preview_is_shown_while_drawing(page: Page) -> None:
     page.wait_for_selector("#txt2img_generate")
 
 
+def test_a_batch_is_shown_picture_by_picture(page: Page) -> None:
+    draw(page, "a red house", steps=2, seed=1)
+    earlier = page.locator("#html_info_txt2img")
+    expect(earlier).to_contain_text("Steps: 2")
+    page.fill("#prompt", "a blue boat")
+    number(page, "steps", 40)
+    number(page, "batch_count", 4)
+    page.click("#txt2img_generate")
+    expect(page.locator(".working .before")).to_be_visible()  # until there is a preview
+    cells = page.get_by_role("list", name="Pictures of the batch")
+    eventually(expect(cells.get_by_alt_text("Picture 1 of the batch")).to_be_visible)
+    expect(cells.get_by_alt_text("Picture 4 of the batch")).to_have_count(0)
+    until(page, "() => document.querySelector('.sheet .drawn').naturalWidth === 256")
+    expect(page.locator("#txt2img_interrupt")).to_be_visible()
+    expect(cells.get_by_role("listitem")).to_have_count(4)
+    eventually(expect(page.locator("#txt2img_generate")).to_be_visible)
+    expect(cells).to_have_count(0)
+    expect(page.locator("#txt2img_gallery button")).to_have_count(5)
+
+
+def test_a_lost_connection_is_told_and_the_picture_is_fetched_later(page: Page) -> None:
+    page.fill("#prompt", "a red house")
+    number(page, "steps", 30)
+    page.click("#txt2img_generate")
+    eventually(expect(page.locator(".figures")).to_have_text, re.compile(r"\d+ %"))
+    page.context.set_offline(True)
+    expect(page.locator(".working")).to_contain_text("The connection is lost")
+    expect(page.locator(".figures")).not_to_contain_text("left")
+    expect(page.get_by_role("status").filter(has_text="Connection lost")).to_be_visible()
+    page.context.set_offline(False)
+    eventually(expect(page.locator("#html_info_txt2img")).to_contain_text, "Steps: 30")
+    expect(page.get_by_role("alert")).to_have_count(0)
+    expect(page.get_by_text("Connection lost")).to_have_count(0)
+
+
 def test_a_refusal_names_the_field(page: Page) -> None:
     detail = [{"loc": ["body", "steps"], "msg": "must be at most 150", "type": "less_than"}]
-    page.route("**/txt2img", lambda route: route.fulfill(status=422, json={"detail": detail}))
+    page.route(JOBS, lambda route: route.fulfill(status=422, json={"detail": detail}))
     page.click("#txt2img_generate")
     expect(page.get_by_role("alert").first).to_contain_text("Steps: must be at most 150")
     expect(page.locator(".field.wrong .error")).to_have_text("must be at most 150")

@@ -2,13 +2,12 @@
 
 import base64
 import io
-import json
 import re
 
 import numpy as np
 import pytest
 import requests
-from easel_process import Easel, eventually, until
+from easel_process import JOBS, Easel, asked_pictures, eventually, until
 from numpy.typing import NDArray
 from page_pictures import shown_picture
 from PIL import Image
@@ -102,9 +101,9 @@ def test_an_infotext_in_the_prompt_fills_the_fields(page: Page) -> None:
     expect(page.locator("#txt2img_override_settings")).to_contain_text(
         "eta_noise_seed_delta: 31337"
     )
-    with page.expect_request("**/sdapi/v1/txt2img") as asked:
+    with page.expect_request(JOBS) as asked:
         page.click("#txt2img_generate")
-    body = json.loads(asked.value.post_data or "")
+    body = asked_pictures(asked.value)
     assert (body["sampler_name"], body["scheduler"]) == ("Euler a", "Karras")
     assert body["override_settings"]["CLIP_stop_at_last_layers"] == 2
     assert body["hr_upscaler"] == "Latent (nearest)"

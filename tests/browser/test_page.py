@@ -6,7 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from easel_process import WIDTH, Easel, eventually, expect_toast, running_easel
+from easel_process import (
+    JOBS,
+    ROOT,
+    WIDTH,
+    Easel,
+    asked_pictures,
+    entry_name,
+    eventually,
+    expect_toast,
+    running_easel,
+)
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 from safetensors.numpy import save_file
@@ -88,9 +98,144 @@ def test_nothing_is_wider_than_the_screen(browser: Browser, easel: Easel, width:
     context.close()
 
 
+@pytest.mark.parametrize(("width", "locale"), [(390, "en-US"), (390, "zh-CN"), (1280, "en-US")])
+def test_no_section_is_cut_off_the_bar(
+    browser: Browser, easel: Easel, width: int, locale: str
+) -> None:
+    page = page_of_an_account(browser, easel, width, locale)
+    bar = page.evaluate("innerWidth - 10")
+    for button in page.locator("header nav button").all():
+        box = button.bounding_box()
+        assert box
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= bar
+    assert page.evaluate("(n => n.scrollWidth - n.clientWidth)(document.querySelector('nav'))") == 0
+    page.context.close()
+
+
+def page_of_an_account(browser: Browser, easel: Easel, width: int, locale: str) -> Page:
+    """The page with every section that there may be and the buttons of an account."""
+    page = browser.new_context(locale=locale, viewport={"width": width, "height": 844}).new_page()
+    told = {"accounts": True, "login": True, "user": "margaret"}
+    page.route("**/api/session", lambda route: route.fulfill(json={**route.fetch().json(), **told}))
+    page.goto(easel.url)
+    page.wait_for_selector("header nav button:nth-child(8)")
+    return page
+
+
+def test_two_windows_have_fields_of_their_own(page: Page) -> None:
+    page.fill("#prompt", "of the first")
+    other = page.context.new_page()
+    other.goto(page.url)
+    expect(other.locator("#prompt")).to_have_value("of the first")  # what was last used
+    other.fill("#prompt", "of the second")
+    page.fill("#negative" if page.locator("#negative").count() else "#txt2img_seed", "7")
+    expect(page.locator("#prompt")).to_have_value("of the first")
+    for window, words in ((page, "of the first"), (other, "of the second")):
+        window.reload()
+        expect(window.locator("#prompt")).to_have_value(words)
+
+
+def test_lists_are_asked_for_once(browser: Browser, easel: Easel) -> None:
+    page = browser.new_context(locale="en-US").new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url.split("/")[-1]))
+    page.goto(easel.url)
+    page.wait_for_selector("#txt2img_controlnet")
+    quiet(page)
+    for name in ("sd-models", "session", "samplers", "script-info", "options"):
+        assert asked.count(name) == 1, name
+    page.context.close()
+
+
+def body_of_a_draw(page: Page) -> dict[str, object]:
+    """What Generate asks for; it is refused, so that nothing is drawn."""
+    page.route(JOBS, lambda route: route.fulfill(status=400, json={"errors": "no"}))
+    with page.expect_request(JOBS) as asked:
+        page.click("#txt2img_generate")
+    expect(page.get_by_role("alert").first).to_be_visible()
+    return {**asked_pictures(asked.value), "force_task_id": ""}
+
+
+def test_reset_makes_the_next_request_a_first_one(page: Page) -> None:
+    page.wait_for_selector("#txt2img_controlnet")
+    first = body_of_a_draw(page)
+    page.fill("#txt2img_steps", "7")
+    page.click("#txt2img_controlnet .title")
+    page.locator("#txt2img_controlnet .el-switch").first.click()
+    page.click("#txt2img_hr .el-switch")
+    other = body_of_a_draw(page)
+    assert other["steps"] == 7
+    assert "alwayson_scripts" in other
+    page.get_by_role("button", name="Reset to defaults").click()
+    assert body_of_a_draw(page) == first
+
+
+def test_whoever_sets_a_field_of_a_fold_uses_it(page: Page) -> None:
+    page.click("#txt2img_hr .title")
+    expect(page.locator("#txt2img_hr .said")).to_have_text("Off, not used")
+    page.fill("#txt2img_hr_scale", "1.5")
+    page.keyboard.press("Tab")
+    expect(page.locator("#txt2img_hr .said")).to_have_text("384 × 384")
+    body = body_of_a_draw(page)
+    assert (body["enable_hr"], body["hr_scale"]) == (True, 1.5)
+
+
+def test_a_number_out_of_range_is_kept_and_told(page: Page) -> None:
+    for name, least, greatest in (("width", 8, 4096), ("steps", 1, 1000)):
+        page.fill(f"#txt2img_{name}", "99999")
+        page.keyboard.press("Tab")
+        expect(page.locator(f"#txt2img_{name}")).to_have_value("99999")
+        field = page.locator(f".field:has(#txt2img_{name})")
+        expect(field.locator(".error")).to_have_text(f"From {least} to {greatest}")
+    page.fill("#txt2img_steps", "151")  # beyond the slider, not beyond the API
+    page.fill("#txt2img_width", "250")
+    page.keyboard.press("Tab")
+    expect(page.locator(".field .error")).to_have_count(0)
+    expect(page.locator("#txt2img_size")).to_contain_text("Drawn at 248 × 256")
+    body = body_of_a_draw(page)
+    assert (body["steps"], body["width"]) == (151, 250)
+
+
+@pytest.mark.parametrize(("width", "locale"), [(390, "zh-CN"), (390, "en-US"), (1280, "zh-CN")])
+def test_five_figures_are_seen_whole(
+    browser: Browser, easel: Easel, width: int, locale: str
+) -> None:
+    context = browser.new_context(
+        locale=locale, viewport={"width": width, "height": 844}, has_touch=width < 640
+    )
+    page = context.new_page()
+    page.goto(easel.url)
+    page.click("#txt2img_subseed_show")
+    for field in page.locator(".el-input-number--small input").all():
+        field.fill("99999")
+        assert field.evaluate("input => input.scrollWidth <= input.clientWidth")
+    assert page.evaluate(WIDTH) <= width
+    context.close()
+
+
 def test_an_example_becomes_the_prompt(page: Page) -> None:
     page.get_by_role("button", name="a red house on green grass at night").click()
     assert page.input_value("#prompt") == "a red house on green grass at night"
+
+
+AXE = ROOT / "static" / "node_modules" / "axe-core" / "axe.min.js"
+OTHERWISE = """rules => axe.run(document, { runOnly: ['label-content-name-mismatch'],
+    rules: { 'label-content-name-mismatch': { enabled: true } } })
+    .then(({ violations }) => violations.flatMap(({ nodes }) => nodes.map(({ html }) => html)))"""
+
+
+@pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not installed (npm ci in static/)")
+def test_what_one_reads_on_a_control_begins_its_name(page: Page) -> None:
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    for open_section in sections(page):
+        open_section()
+        assert page.evaluate(OTHERWISE) == []
+    page.get_by_role("navigation").get_by_role("button", name="Files").click()
+    expect(page.get_by_role("option", name=entry_name("models", folder=True))).to_be_visible()
+    assert page.evaluate(OTHERWISE) == []
+    name = page.locator("#language").get_attribute("aria-label") or ""
+    assert name.startswith("中文")
 
 
 NAMELESS = """[...document.querySelectorAll('button, input, textarea, [role=slider]')]
@@ -150,6 +295,26 @@ def test_a_strict_content_policy_is_kept(browser: Browser, easel: Easel, tmp_pat
     page.click("#language")
     assert broken == []
     context.close()
+
+
+def test_the_masks_upload_has_a_ring_only_with_the_focus(page: Page, tmp_path: Path) -> None:
+    page.get_by_role("button", name="Image to image").click()
+    page.get_by_role("radio", name="Inpaint", exact=True).click()
+    page.set_input_files("main section input[type=file]", picture_file(tmp_path))
+    button = page.locator("main label.upload")
+    expect(button).to_have_css("outline-style", "none")
+    page.keyboard.press("Tab")
+    page.locator("main input[type=file]:has(+ label.upload)").focus()
+    expect(button).to_have_css("outline-style", "solid")
+
+
+def test_a_script_that_is_left_again_is_none(page: Page) -> None:
+    page.click("#txt2img_script_container .title")
+    selector = page.locator(".el-select:has(#txt2img_script)")
+    for name in ("Prompt matrix", "None"):
+        selector.click()
+        page.get_by_role("option", name=name, exact=True).click()
+        expect(selector).to_contain_text(name)
 
 
 def quiet(page: Page) -> None:

@@ -1,11 +1,12 @@
 """Scripts of plugins in the script selector, from the choice to the picture; and Pace's section."""
 
 import json
+import re
 from collections.abc import Iterator
 
 import pytest
 import requests
-from easel_process import Easel, eventually, running_easel
+from easel_process import JOBS, ROOT, Easel, asked_pictures, eventually, running_easel
 from page_pictures import shown_picture
 from playwright.sync_api import Page, expect
 
@@ -68,11 +69,49 @@ def easel(page_and_browser: None, tmp_path_factory: pytest.TempPathFactory) -> I
     ):  # fmt: skip
         (folder / name).write_text(text)
     with running_easel(data_dir) as running:
-        for name in ("dynamicprompts", "pace"):
+        for name in ("dynamicprompts", "pace", "detailer", "beautifulprompt"):
             asked = requests.post(f"{running.url}/api/plugins/{name}", json={"enabled": True})
             assert asked.ok, asked.text
         assert requests.post(f"{running.url}/api/plugins/reload").ok
         yield running
+
+
+def texts_of_scripts(easel: Easel) -> Iterator[str]:
+    for script in requests.get(f"{easel.url}/sdapi/v1/script-info", timeout=TIMEOUT).json():
+        if script["is_alwayson"] or script["name"] == "count down":
+            continue
+        yield script["name"]
+        for argument in script["args"]:
+            yield from (argument["label"] or "", *(argument["choices"] or ()))
+            if isinstance(argument["value"], str) and not (
+                argument["label"] or argument["choices"]
+            ):
+                yield argument["value"]  # a hint
+
+
+def texts_of_plugins(easel: Easel) -> Iterator[str]:
+    for plugin in requests.get(f"{easel.url}/api/plugins", timeout=TIMEOUT).json()["plugins"]:
+        for part in plugin["parts"] if plugin["origin"] == "shipped" else ():
+            yield part["title"]
+            for field in part["form"]:
+                yield from (field["label"] or field["name"], *map(str, field["choices"]))
+
+
+def texts_of_control(easel: Easel) -> Iterator[str]:
+    address = f"{easel.url}/controlnet"
+    yield from requests.get(f"{address}/control_types", timeout=TIMEOUT).json()["control_types"]
+    modules = requests.get(f"{address}/module_list?alias_names=true", timeout=TIMEOUT).json()
+    for detail in modules["module_detail"].values():
+        yield from (slider["name"] for slider in detail["sliders"])
+
+
+def test_every_label_of_the_service_is_there_in_chinese(easel: Easel) -> None:
+    words = json.loads((ROOT / "static/locales/zh.json").read_text(encoding="utf-8"))["label"]
+    texts = {*texts_of_scripts(easel), *texts_of_plugins(easel), *texts_of_control(easel)}
+    plain = {text: re.sub(r"<[^>]*>", "", text).strip().lower() for text in texts}
+    keys = {text: re.sub(r"[^a-z0-9]+", "_", words).strip("_") for text, words in plain.items()}
+    assert len(texts) > 100
+    assert [text for text, key in keys.items() if key and key not in words] == []
 
 
 def choose(page: Page, script: str) -> None:
@@ -87,11 +126,11 @@ def choose(page: Page, script: str) -> None:
 
 def draw(page: Page) -> dict:
     """Draw; what was asked for."""
-    with page.expect_request("**/sdapi/v1/txt2img") as asked:
+    with page.expect_request(JOBS) as asked:
         page.click("#txt2img_generate")
     page.wait_for_selector("#txt2img_interrupt")
     eventually(expect(page.locator("#txt2img_generate")).to_be_visible)
-    return json.loads(asked.value.post_data or "{}")
+    return asked_pictures(asked.value)
 
 
 def test_a_plugins_script_is_chosen_filled_and_drawn(page: Page) -> None:

@@ -2,13 +2,12 @@
 
 import base64
 import io
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from easel_process import WIDTH, Easel, eventually, until
+from easel_process import JOBS, RESULT, WIDTH, Easel, asked_pictures, eventually, until
 from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
@@ -52,13 +51,13 @@ def pixels(text: str) -> NDArray[np.int16]:
 
 def capture_request(page: Page) -> Any:
     """What the page asks for; nothing is drawn."""
-    with page.expect_request("**/sdapi/v1/img2img") as request:
+    with page.expect_request(JOBS) as request:
         page.click("#img2img_generate")
-    return json.loads(request.value.post_data or "")
+    return asked_pictures(request.value)
 
 
 def refuse(page: Page) -> None:
-    page.route("**/sdapi/v1/img2img", lambda route: route.fulfill(status=422, json={"detail": []}))
+    page.route(JOBS, lambda route: route.fulfill(status=422, json={"detail": []}))
 
 
 def test_a_sketch_is_drawn_from_as_it_is_seen(page: Page, picture: Path) -> None:
@@ -115,7 +114,7 @@ def test_what_is_sketched_is_drawn(page: Page, picture: Path) -> None:
         page.keyboard.press("Tab")
     page.fill("#img2img_height", str(SIDE))
     page.keyboard.press("Tab")
-    with page.expect_response("**/sdapi/v1/img2img") as answer:
+    with page.expect_response(RESULT) as answer:
         page.click("#img2img_generate")
     eventually(expect(page.locator("#img2img_generate")).to_be_visible)
     drawn = pixels("," + answer.value.json()["images"][0])

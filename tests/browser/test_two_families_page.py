@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from easel_process import ROOT, Easel, eventually, running_easel
+from easel_process import RESULT, ROOT, Easel, eventually, running_easel
 from playwright.sync_api import Page, expect
 
 from tests.generator.models.architecture_fixtures import flux
@@ -41,7 +41,7 @@ def test_families_are_drawn_by_turns(page: Page, easel: Easel, tmp_path: Path) -
         page.keyboard.press("Tab")
     for name in ("tinyxl", "easel-default", "tinyxl"):
         choose(page, name)
-        with page.expect_response("**/sdapi/v1/txt2img", timeout=120_000) as answer:
+        with page.expect_response(RESULT, timeout=120_000) as answer:
             page.click("#txt2img_generate")
         assert answer.value.status == 200
         assert f"Model: {name}," in json.loads(answer.value.json()["info"])["infotexts"][0]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from easel_process import Easel
+from easel_process import Easel, entry_name
 from playwright.sync_api import Browser, Page, expect
 from test_files_tab import safetensors
 
@@ -37,7 +37,7 @@ def goto(page: Page, *names: str) -> None:
     page.get_by_role("button", name="Files", exact=True).click()
     page.get_by_role("button", name="data", exact=True).first.click()
     for name in names:
-        page.get_by_role("option", name=f"{name}, folder", exact=True).dblclick()
+        page.get_by_role("option", name=entry_name(name, folder=True)).dblclick()
     expect(page.get_by_role("listbox", name=names[-1], exact=True)).to_be_visible()
 
 
@@ -127,7 +127,7 @@ def test_a_folder_is_uploaded_with_what_it_holds(tab: Page, easel: Easel, tmp_pa
     goto(tab, "outputs")
     drop(tab, tmp_path / "set")
     expect(tab.locator("[data-upload='two.txt']")).to_contain_text("Uploaded")
-    expect(tab.get_by_role("option", name="set, folder", exact=True)).to_be_visible()
+    expect(tab.get_by_role("option", name=entry_name("set", folder=True))).to_be_visible()
     assert (easel.data_dir / "outputs" / "set" / "deep" / "two.txt").read_text() == "2"
 
 
@@ -140,7 +140,7 @@ def test_a_taken_name_is_asked_about(tab: Page, easel: Easel, tmp_path: Path) ->
     sheet = tab.get_by_role("dialog", name="These names are taken")
     expect(sheet).to_contain_text("taken.txt")
     sheet.get_by_role("button", name="Keep both").click()
-    expect(tab.get_by_role("option", name="taken (1).txt", exact=True)).to_be_visible()
+    expect(tab.get_by_role("option", name=entry_name("taken (1).txt"))).to_be_visible()
     assert (here / "taken.txt").read_text() == "old"
     assert (here / "taken (1).txt").read_text() == "new"
 

@@ -4,7 +4,22 @@ import { ref } from 'vue'
 /** True after an answer of 401; the login is shown then. */
 export const loginNeeded = ref(false)
 
+/** True from a request that did not reach the service until one that did. */
+export const connectionLost = ref(false)
+
+const PROBE_MS = 1000
+
 let loginCount = 0
+let probing = false
+
+/** Ask the service whether it is there, again and again until it is. */
+export function probeConnection() {
+  if (probing) return
+  probing = true
+  void fetchAny('internal/ping', {}, true)
+    .catch(() => window.setTimeout(probeConnection, PROBE_MS))
+    .finally(() => (probing = false))
+}
 
 /** Call after a login: late 401 answers to earlier requests are ignored. */
 export function onLoggedIn() {
@@ -29,10 +44,15 @@ export async function get<T>(path: string): Promise<T> {
 }
 
 /** `quiet`: an answer of 401 does not open the login. */
-export async function post<T>(path: string, body: unknown = {}, quiet = false): Promise<T> {
+export async function post<T>(
+  path: string,
+  body: unknown = {},
+  quiet = false,
+  headers: Record<string, string> = {},
+): Promise<T> {
   const init = {
     method: 'POST',
-    headers: { 'Content-Type': 'application/json' },
+    headers: { 'Content-Type': 'application/json', ...headers },
     body: JSON.stringify(body),
   }
   return send<T>(path, init, quiet)
@@ -83,8 +103,10 @@ export async function fetchAny(path: string, init: RequestInit = {}, quiet = fal
     response = await fetch(address(path), init)
   } catch (error) {
     if (init.signal?.aborted) throw error
+    connectionLost.value = true
     throw new ApiError(0, '')
   }
+  connectionLost.value = false
   if (response.status === 401 && !quiet && loginsBefore === loginCount) loginNeeded.value = true
   return response
 }

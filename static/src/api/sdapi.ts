@@ -219,8 +219,9 @@ export const putStyle = (style: Style, previous: string) =>
 export const dropStyle = (name: string) => remove<Style[]>(`api/styles?name=${encodeURIComponent(name)}`)
 export const scripts = () => get<ScriptInfo[]>(`${sdapi}/script-info`)
 export const options = () => get<Options>(`${sdapi}/options`)
-export const draw = (request: Txt2Img) => post<GenerationResponse>(`${sdapi}/txt2img`, request)
-export const redraw = (request: Img2Img) => post<GenerationResponse>(`${sdapi}/img2img`, request)
+/** What draws: a job of the job API stands for one of these routes. */
+export const TXT2IMG = `/${sdapi}/txt2img`
+export const IMG2IMG = `/${sdapi}/img2img`
 /** Both name the task, since other windows of the same user have tasks of their own. */
 export const interrupt = (task: string) =>
   post<unknown>(`${sdapi}/interrupt?id_task=${encodeURIComponent(task)}`)
@@ -249,5 +250,5 @@ export const progress = (task: string, seen: number) =>
     id_live_preview: seen,
     live_preview: true,
   })
-/** The answer to a task whose request is gone, for example after a reload. */
+/** The answer to a task whose job is not known, since the page was reloaded before it was told. */
 export const answer = (task: string) => post<GenerationResponse>(`${internal}/answer`, { id_task: task })

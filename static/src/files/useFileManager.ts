@@ -1,10 +1,10 @@
 /** State and operations of the files tab. */
-import { useStorage } from '@vueuse/core'
 import { computed, ref, shallowRef, watch } from 'vue'
 import { useI18n } from 'vue-i18n'
 
 import { ApiError } from '../api/client'
 import { useRights } from '../rights'
+import { fillFlat, useWindowState } from '../useWindowState'
 import * as api from './api'
 import { useConflictDialog } from './useConflictDialog'
 import { useJobs } from './useJobs'
@@ -30,13 +30,12 @@ export function useFileManager() {
   const { attempt, showError } = notifications
   const roots = shallowRef<api.Root[]>([])
   const activeView = ref<FilesView>('folder')
-  const path = useStorage('easel.files.path', '/data')
+  const path = useWindowState('easel.files.path', '/data', (stored) => stored as string)
   const searchText = ref('')
-  const viewSettings = useStorage(
+  const viewSettings = useWindowState(
     'easel.files.how',
     { view: 'list' as View, sort: 'name' as SortKey, descending: false, hidden: false },
-    undefined,
-    { mergeDefaults: true },
+    fillFlat,
   )
   const searchError = ref('') // what the service has against the words of a search
   const complete = ref(true) // whether it knows everything that a search may find

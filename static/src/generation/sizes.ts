@@ -13,8 +13,9 @@ const RATIOS: [number, number][] = [
   [16, 9],
   [9, 16],
 ]
-export const MIN_SIZE = 64 // pixels, as the service accepts
-export const MAX_SIZE = 2048
+const MIN_SIZE = 64 // pixels of a side that is suggested
+const MAX_FITTED = 2048 // pixels of the longer side that is taken over from a picture
+const STEP = 8 // pixels: the service draws the next smaller multiple
 
 /** One size for each aspect ratio, in multiples of 64; of 16 for small checkpoints. */
 export function suggestSizes(side: number): Shape[] {
@@ -24,6 +25,19 @@ export function suggestSizes(side: number): Shape[] {
     const fit = (pixels: number) => Math.max(MIN_SIZE, Math.round(pixels / unit) * unit)
     return { ratio: `${across}:${down}`, width: fit(width), height: fit((side * side) / width) }
   })
+}
+
+/** The size that is drawn, `1024 × 768`, where it is not the one that is asked for. */
+export function roundedSize(width: number, height: number): string {
+  const [across, down] = [width, height].map((side) => side - (side % STEP))
+  return across === width && down === height ? '' : `${across} × ${down}`
+}
+
+/** The size that a picture is redrawn at: its own in the service's steps, a large one's in proportion. */
+export function fitSize(width: number, height: number): { width: number; height: number } {
+  const ratio = Math.min(1, MAX_FITTED / Math.max(width, height))
+  const fit = (side: number) => Math.max(STEP, Math.round((side * ratio) / STEP) * STEP)
+  return { width: fit(width), height: fit(height) }
 }
 
 /** `1024x768`, as pasted into a size field; null for anything else. */

@@ -1,8 +1,8 @@
-/** The form's fields, kept in localStorage. */
-import { useStorage } from '@vueuse/core'
+/** The form's fields, each window's own. */
 import type { Ref } from 'vue'
 
 import type { Panels } from '../extensions/pluginParts'
+import { useWindowState } from '../useWindowState'
 
 /** How img2img's size is given: in pixels, or as a factor of the source picture's. */
 export type Sizing = 'to' | 'by'
@@ -126,7 +126,7 @@ export function createDefaults(): Fields {
 export type GenerationKind = 'txt2img' | 'img2img'
 
 export function useFields(kind: GenerationKind): Ref<Fields> {
-  return useStorage<Fields>(`easel.${kind}`, createDefaults(), localStorage, { mergeDefaults: fillMissing })
+  return useWindowState<Fields>(`easel.${kind}`, createDefaults(), fillMissing)
 }
 
 /** Merge stored fields with defaults for fields that were added since. */

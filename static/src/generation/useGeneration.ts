@@ -6,8 +6,8 @@ import * as api from '../api/sdapi'
 import { toBlob, measurePicture } from '../pictures'
 import type { GenerationKind } from './useFields'
 import { parseInfotext } from './infotext'
+import { awaitAnswer, submit, type Task, type TaskListener } from './task'
 
-const POLL_MS = 300
 const MAX_PICTURES = 200 // pictures; older ones are on the server's disk
 
 type Format = 'png' | 'jpeg' | 'webp'
@@ -29,11 +29,12 @@ export type Failure = { status: number; message: string; fields: Record<string, 
 export type Generation = ReturnType<typeof useGeneration>
 
 /** A running task as stored in sessionStorage, to resume it after a reload. */
-interface StoredTask {
-  task: string
+interface StoredTask extends Task {
   prompt: string
   width: number
   height: number
+  count: number // of pictures asked for
+  batch: number // of them, drawn at the same time
 }
 
 export function useGeneration(kind: GenerationKind) {
@@ -50,70 +51,61 @@ export function useGeneration(kind: GenerationKind) {
     part: '',
   })
   const size = reactive({ width: 1, height: 1 }) // pixels of what is in work
+  /** The batch in work: `drawn` has the addresses of its pictures, by number, as far as they are drawn. */
+  const sheet = reactive({ count: 1, batch: 1, drawn: [] as string[] })
   const failure = ref<Failure | null>(null)
   const pictures = shallowRef<Picture[]>([]) // the latest first
   const chosen = ref(0) // index into pictures
   const picture = computed<Picture | null>(() => pictures.value[chosen.value] ?? null)
   let pictureCount = 0
-  let current = '' // the task in work
+  let current: StoredTask | null = null // the task in work
+  const listener: TaskListener = {
+    isStopping: () => stopping.value,
+    onProgress: show,
+    onPicture: (number, url) => (sheet.drawn[number] = url),
+  }
 
-  /** Send a request, poll its progress and add its pictures. True on success; `part`: "2 / 5" of a series. */
-  async function generate<R extends api.GenerationRequest>(
-    request: R,
-    ask: (request: R) => Promise<api.GenerationResponse>,
-    part = '',
-  ): Promise<boolean> {
+  /** Queue a request of the route `path` and add its pictures. True on success; `part`: "2 / 5" of a series. */
+  async function generate(path: string, request: api.GenerationRequest, part = ''): Promise<boolean> {
     if (running.value) return false
-    const { force_task_id: task, prompt, width, height } = request
-    begin({ task, prompt, width, height }, part)
-    let connectionLost = false
+    const { force_task_id: task, prompt, width, height, batch_size: batch, script_name: script } = request
+    const count = script === undefined ? request.n_iter * batch : 1 // a script's are not told one by one
+    const work = { task, job: '', prompt, width, height, count, batch }
+    begin(work, part)
     try {
-      await addPictures(await ask(request), prompt, request.script_name !== undefined)
+      work.job = await submit(path, request, listener.isStopping)
+      remember(work)
+      await addPictures(await awaitAnswer(work, listener), prompt, script !== undefined)
+      forget()
       return true
     } catch (error) {
       if (!(error instanceof ApiError)) throw error
       if (error.status !== 401) failure.value = error
-      // Status 0 also means that the page is left; the task may go on, so its id is kept.
-      connectionLost = error.status === 0
+      if (error.status !== 401 || !work.job) forget() // else it is fetched after the login
       return false
     } finally {
-      end(connectionLost)
+      running.value = false
     }
   }
 
   function begin(work: StoredTask, part: string) {
     Object.assign(progress, { share: 0, eta: null, queue: '', note: '', preview: '', part })
     Object.assign(size, { width: work.width, height: work.height })
+    Object.assign(sheet, { count: work.count, batch: work.batch, drawn: [] })
     failure.value = null
     lost.value = false
     stopping.value = false
     running.value = true
-    current = work.task
+    current = work
+    remember(work)
+  }
+
+  function remember(work: StoredTask) {
     sessionStorage.setItem(storageKey, JSON.stringify(work))
-    void follow(work.task)
   }
 
-  function end(connectionLost = false) {
-    running.value = false
-    if (!connectionLost) sessionStorage.removeItem(storageKey)
-  }
-
-  /** Poll a task's progress until its request is answered. */
-  async function follow(task: string) {
-    let lastPreview = -1
-    while (running.value) {
-      try {
-        const state = await api.progress(task, lastPreview)
-        if (!running.value) return
-        show(state)
-        // The interrupt may have arrived before the request was queued: repeat it.
-        if (stopping.value && !state.active) await api.interrupt(task)
-        lastPreview = state.id_live_preview
-      } catch (error) {
-        if (!(error instanceof ApiError)) throw error // the request itself tells what is wrong
-      }
-      await new Promise((go) => setTimeout(go, POLL_MS))
-    }
+  function forget() {
+    sessionStorage.removeItem(storageKey)
   }
 
   function show(state: api.TaskProgress) {
@@ -128,24 +120,18 @@ export function useGeneration(kind: GenerationKind) {
   async function resume() {
     const stored = sessionStorage.getItem(storageKey)
     if (stored === null || running.value) return
-    const work = JSON.parse(stored) as StoredTask
+    const work = { job: '', count: 1, batch: 1, ...(JSON.parse(stored) as Partial<StoredTask>) } as StoredTask
     begin(work, '')
     try {
-      await waitUntilDone(work.task)
-      await addPictures(await api.answer(work.task), work.prompt, true)
+      await addPictures(await awaitAnswer(work, listener), work.prompt, true)
+      forget()
     } catch (error) {
       if (!(error instanceof ApiError)) throw error
-      if (error.status !== 401) lost.value = true
+      if (error.status === 401) return // it is fetched after the login
+      forget()
+      lost.value = true
     } finally {
-      end()
-    }
-  }
-
-  async function waitUntilDone(task: string) {
-    for (;;) {
-      const state = await api.progress(task, -1)
-      if (!state.active && !state.queued) return
-      await new Promise((go) => setTimeout(go, 2 * POLL_MS))
+      running.value = false
     }
   }
 
@@ -169,11 +155,12 @@ export function useGeneration(kind: GenerationKind) {
   async function interrupt() {
     if (!running.value) return
     stopping.value = true
-    await api.interrupt(current).catch(() => (stopping.value = false))
+    const { task, job } = current!
+    await api.interrupt(task).catch(() => (stopping.value = !job)) // one not queued yet is stopped here
   }
 
   async function skip() {
-    if (running.value) await api.skip(current).catch(() => undefined)
+    if (running.value) await api.skip(current!.task).catch(() => undefined)
   }
 
   /** Select the picture `by` places further, clamped to the list. */
@@ -187,6 +174,7 @@ export function useGeneration(kind: GenerationKind) {
     lost,
     progress,
     size,
+    sheet,
     failure,
     pictures,
     chosen,

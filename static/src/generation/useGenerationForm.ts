@@ -13,7 +13,7 @@ import { toDataUri } from '../pictures'
 import { useRights } from '../rights'
 import { useCheckpoint } from './useCheckpoint'
 import { newUnit, type ControlUnit } from './controlUnits'
-import { useFields, type GenerationKind } from './useFields'
+import { createDefaults, useFields, type GenerationKind } from './useFields'
 import { newTask, useGeneration } from './useGeneration'
 import { useShortcuts } from './useShortcuts'
 import { applyInfotext } from './applyInfotext'
@@ -61,6 +61,15 @@ export function useGenerationForm(kind: GenerationKind, catalogue: Catalogue, st
     const continues = forever.value && succeeded && !work.stopping.value
     if (again || continues) return void generate()
     forever.value = false
+  }
+
+  /** All settings beside the prompts and the checkpoint as at the first visit. */
+  function reset() {
+    const { prompt, negative, checkpoint } = fields.value
+    fields.value = { ...createDefaults(), prompt, negative, checkpoint }
+    units.value = units.value.map(newUnit)
+    forever.value = false
+    work.failure.value = null
   }
 
   /** Ctrl+Enter while a picture is generated: interrupt it and start again. */
@@ -143,6 +152,7 @@ export function useGenerationForm(kind: GenerationKind, catalogue: Catalogue, st
     panels,
     moduleValues,
     generate,
+    reset,
     apply,
     applyPicture,
     write,

@@ -45,7 +45,7 @@ export interface QueueState {
 
 export const queue = () => get<QueueState>('api/v1/queue')
 
-/** End a job: one of the job API by its id, any other, also of a page's, by its task. */
+/** End a job: one of the job API, also of a page's, by its id, any other by its task. */
 export async function cancelJob({ id, task }: QueuedJob) {
   try {
     await remove<unknown>(`api/v1/jobs/${encodeURIComponent(id)}`)

@@ -5,9 +5,12 @@ const KEPT = ['easel.language', 'easel.theme']
 
 /** Forget fields, prompts and running tasks that the page keeps in this browser. */
 export function forgetFields() {
-  for (const storage of [localStorage, sessionStorage])
-    for (const key of Object.keys(storage))
-      if (key.startsWith('easel.') && !KEPT.includes(key)) storage.removeItem(key)
+  for (const storage of [localStorage, sessionStorage]) forgetFieldsIn(storage)
+}
+
+export function forgetFieldsIn(storage: Storage) {
+  for (const key of Object.keys(storage))
+    if (key.startsWith('easel.') && !KEPT.includes(key)) storage.removeItem(key)
 }
 
 /** Leave the page for the login; pictures in memory go with it. */
