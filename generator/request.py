@@ -290,6 +290,7 @@ class GenerationRequest:
     checkpoint: str = ""  # a name the registry resolves; "" is the registry's first
     vae: str = "Automatic"  # Automatic | None | a name under models/VAE
     tiling: bool = False
+    deterministic: bool = False  # shares no call of the network with other jobs: bit for bit
     face_restorer: str = ""  # a name that the engine knows, or BY_OPTIONS; "": faces as drawn
     styles: tuple[str, ...] = ()
     embeddings: tuple[str, ...] = ()  # that the prompts name; each was here when it was queued
@@ -350,6 +351,7 @@ class Generation:
     job_timestamp: str  # YYYYMMDDhhmmss
     seconds: float  # wall time in the engine
     network_seconds: float  # of these, inside text encoder, U-Net and VAE
+    waited_seconds: float = 0.0  # of wall time, while the device worked for other jobs
     comments: tuple[str, ...] = ()  # what the caller should know: missing LoRA, ...
     stopped: bool = False
     grids: tuple["Image", ...] = ()  # of a script: shown before the pictures, without a text
