@@ -6,6 +6,7 @@ comes out. The engine reads no files but models' and knows neither HTTP nor a qu
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -161,6 +162,15 @@ class Engine:
     def loaded_checkpoints(self) -> tuple[str, ...]:
         """Titles of the checkpoints in memory, the last used first."""
         return tuple(file.title for file in self._checkpoints.files)
+
+    @property
+    def shares_calls(self) -> bool:
+        """Whether jobs are drawn side by side; not where networks are moved about in parts."""
+        return self._batcher.joins
+
+    def turn(self) -> AbstractContextManager[object]:
+        """A context in which nothing is computed for anybody else. Not inside of a job."""
+        return self._batcher.seat()
 
     @property
     def call_counts(self) -> CallCounts:

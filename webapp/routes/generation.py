@@ -8,6 +8,7 @@ from uuid import uuid4
 from flask import Blueprint, Response, g, request
 from typing_extensions import TypedDict
 
+from generator.joinable import may_share_calls
 from generator.prompt.styles import read_styles
 from generator.request import GenerationRequest
 from webapp.access.scopes import AccessScope, requires
@@ -17,6 +18,7 @@ from webapp.http.openapi import Base64, RouteNote, with_note
 from webapp.http.url_fetch import fetch_rules
 from webapp.queues.contracts.frame import Frame
 from webapp.queues.job_codec import GENERATE, AnswerForm, EasExtras, QueuedGeneration, encode_job
+from webapp.queues.joint_jobs import JOIN_TAG
 from webapp.requests import eas
 from webapp.requests.context import RequestContext
 from webapp.requests.fields import GenerationBody, read_body
@@ -203,13 +205,15 @@ def store_overrides(body: GenerationBody, services: Services) -> None:
 
 def frame_of(job: QueuedGeneration, task: str, services: Services, work: float) -> Frame:
     """The frame that carries a job of so many megapixel-steps."""
+    title = title_of(job.request, services)
+    joins = {JOIN_TAG: f"checkpoint {title}"} if may_share_calls(job.request) else {}
     return Frame(
         id=uuid4().hex,
         kind=GENERATE,
         body=encode_job(job),
         owner=caller().name,
-        checkpoint=title_of(job.request, services),
-        tags={TASK_TAG: task, ROUTE_TAG: job.route},
+        checkpoint=title,
+        tags={TASK_TAG: task, ROUTE_TAG: job.route, **joins},
         work=work,
     )
 

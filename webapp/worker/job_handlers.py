@@ -1,7 +1,7 @@
 """What a worker does with a job: one handler for each kind of frame. Imports no torch."""
 
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -33,7 +33,7 @@ from webapp.queues.contracts.frame import Answer, Lease
 from webapp.requests.save_options import estimate_bytes
 from webapp.worker.detection import MapEngine, detect_maps
 from webapp.worker.embedding_jobs import EmbeddingEngine, create_embedding, train_embedding
-from webapp.worker.expected_pace import ExpectedPace
+from webapp.worker.expected_pace import JobPace
 from webapp.worker.extras_responses import compose_extras
 from webapp.worker.image_writer import check_free_space, save_all
 from webapp.worker.lease_keeper import LeaseKeeper
@@ -44,6 +44,9 @@ DRAWN_WITH_CHECKPOINT = frozenset({job_codec.GENERATE, job_codec.TRAIN_EMBEDDING
 
 KeepLease = Callable[[Lease, Snapshot], LeaseKeeper]
 """A context that keeps the lease alive, publishes progress and checks for stop requests."""
+
+
+Turn = Callable[[], AbstractContextManager[object]]
 
 
 class WorkerEngine(EmbeddingEngine, MapEngine, Protocol):
@@ -75,14 +78,17 @@ class JobHandlers:
         engine: WorkerEngine,
         data_dir: Path,
         host: Host | None,
-        pace: ExpectedPace,
+        pace_of: Callable[[Lease], JobPace],
         keep_lease: KeepLease,
+        turn: Turn = nullcontext,
     ) -> None:
+        """``turn``: a context in which no other job of the engine computes, or calls a plugin."""
         self.engine = engine
         self.data_dir = data_dir
         self.host = host
-        self.pace = pace
+        self.pace_of = pace_of
         self.keep_lease = keep_lease
+        self.turn = turn
         self.table: dict[str, Callable[[Lease], Answer]] = {
             job_codec.GENERATE: self.generate,
             job_codec.EXTRAS: self.enlarge,
@@ -108,16 +114,18 @@ class JobHandlers:
         with self.keep_lease(lease, job.request.options) as lease_keeper:
             if job.save:
                 check_free_space(job, self.data_dir, estimate_bytes(job.request))
-            self.pace.begin(batch_megapixels(job.request))
+            pace = self.pace_of(lease)
+            pace.begin(batch_megapixels(job.request))
             generation = self.engine.run(job.request, lease_keeper)
-            self.pace.finish()
-            lease_keeper.confirm(self.pace.finish)
+            pace.waited += generation.waited_seconds
+            pace.finish()
+            lease_keeper.confirm(pace.finish)
             journal = SaveJournal.for_job(self.data_dir / STATE_FOLDER, lease.frame.id)
             output_filter = self.make_output_filter(job.request.user_name)
             saved = save_all(job, generation, self.data_dir, datetime.now(), journal, output_filter)
             generation = replace(generation, facts=output_filter.merge_facts(generation.facts))
             if self.host:
-                self.host.ask("after_save", paths=saved.paths, request=job.request)
+                self.ask_in_turn(self.host, "after_save", paths=saved.paths, request=job.request)
             return compose_answer(job, generation, saved, skipped=lease_keeper.skipped)
 
     def enlarge(self, lease: Lease) -> Answer:
@@ -126,7 +134,7 @@ class JobHandlers:
         with self.keep_lease(lease, Snapshot()) as lease_keeper:
             lease_keeper(Progress("extras", 0, 1, 0, 1), None)
             extras = self.engine.enlarge(job.request)
-            lease_keeper.confirm(self.pace.finish)
+            lease_keeper.confirm(self.pace_of(lease).finish)
         return compose_extras(job, extras)
 
     def detect_maps(self, lease: Lease) -> Answer:
@@ -175,11 +183,17 @@ class JobHandlers:
             return
         with suppress(ValidationError):  # that is what failed, and it has been logged
             request = job_codec.decode_job(lease.frame.body).request
-            self.host.ask("job_failed", error=error, request=request)
+            self.ask_in_turn(self.host, "job_failed", error=error, request=request)
+
+    def ask_in_turn(self, host: Host, hook: str, **facts: object) -> None:
+        """Call plugins while no other job calls any: they are used to one job at a time."""
+        with self.turn() if host.implements(hook) else nullcontext():
+            host.ask(hook, **facts)
 
     def make_output_filter(self, caller: str) -> OutputFilter:
         """The filter for pictures that the engine does not pass through plugins itself."""
-        return OutputFilter(PluginListener(self.host) if self.host else NullListener(), caller)
+        listener = PluginListener(self.host, self.turn) if self.host else NullListener()
+        return OutputFilter(listener, caller)
 
 
 def batch_megapixels(request: GenerationRequest) -> float:

@@ -6,6 +6,7 @@ import sqlite3
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import chain, repeat
 from pathlib import Path
@@ -21,6 +22,7 @@ from generator.request import (
     Snapshot,
     Stop,
 )
+from plugins.engine_listener import PluginListener
 from plugins.host import Choice, Host
 from webapp.errors import error_answer, status_of
 from webapp.logs import bind_for_block
@@ -32,16 +34,19 @@ from webapp.queues.contracts.queue_store import QueueStore
 from webapp.queues.contracts.worker_commands import DRAIN, LOAD, PLUGINS, UNLOAD
 from webapp.queues.drawn_pictures import DrawnPictures
 from webapp.queues.errors import QueueError, StoreUnavailable
+from webapp.queues.joint_jobs import JOIN_TAG, may_join
 from webapp.queues.worker_id import WorkerId
 from webapp.requests.eas import EasStatus
 from webapp.version import VERSION
-from webapp.worker.expected_pace import ExpectedPace
+from webapp.worker.expected_pace import ExpectedPace, JobPace
 from webapp.worker.heartbeat import HeartbeatThread, process_memory
 from webapp.worker.job_handlers import (
     DRAWN_WITH_CHECKPOINT,
     JobHandlers,
+    Turn,
     WorkerEngine,
 )
+from webapp.worker.joint_jobs import JointJobs
 from webapp.worker.lease_keeper import Abandoned, LeaseKeeper, LeaseLost
 from webapp.worker.picture_keeper import PictureKeeper
 from webapp.worker.prefetcher import Prefetcher, ReadAhead
@@ -62,6 +67,7 @@ class WorkerSettings:
     name. ``catch_up`` looks at the models again where those of that version are not known here.
     ``read_ahead`` brings a checkpoint from the disk near while a job runs. ``joined``: no
     supervisor started it; ``reason_to_leave`` says why it no longer fits its service.
+    ``max_joint_jobs`` are drawn side by side at most; in a ``turn`` none of them computes.
     """
 
     data_dir: Path
@@ -73,6 +79,8 @@ class WorkerSettings:
     models_folder: str = ""
     joined: bool = False
     reason_to_leave: Callable[[], str] = lambda: ""
+    max_joint_jobs: int = 1
+    turn: Turn = nullcontext
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +113,23 @@ class Worker:
         self.log = log or logging.getLogger("easel.worker")
         self.warm_up = settings.warm_up
         self.state = "idle"
-        self.lease: Lease | None = None
+        self.leases: dict[str, Lease] = {}
+        """Of the jobs that run, by their tokens."""
+        self.paces: dict[str, JobPace] = {}
+        self.joint_jobs = JointJobs(
+            lambda lease: self.try_until_done(lambda: self.serve(lease), once=True)
+        )
         self.drawn_pictures = DrawnPictures(settings.data_dir / STATE_FOLDER)
-        self.shutdown = Shutdown(lambda: bool(self.lease), self.release_running)
+        self.shutdown = Shutdown(lambda: bool(self.leases), self.release_running)
         self.pause: Callable[[float], object] = self.shutdown.draining.wait
         """Waits for so many seconds, or less when the worker is told to end."""
         self.handlers = JobHandlers(
-            engine, settings.data_dir, plugins.host, self.pace, self.keep_lease
+            engine,
+            settings.data_dir,
+            plugins.host,
+            lambda lease: self.paces[lease.token],
+            self.keep_lease,
+            settings.turn,
         )
 
     def run(self) -> int:
@@ -133,6 +151,7 @@ class Worker:
             )
             while not self.shutdown.draining.is_set():
                 self.try_until_done(self.run_once)
+            self.joint_jobs.wait_for_all()
         finally:
             heartbeat.stop()
             if prefetcher:
@@ -172,7 +191,7 @@ class Worker:
             return None
 
         def loaded_while_working() -> Sequence[str] | None:
-            return self.engine.loaded_checkpoints if self.lease else None
+            return self.engine.loaded_checkpoints if self.leases else None
 
         prefetcher = Prefetcher(
             self.store, loaded_while_working, self.settings.read_ahead, self.log
@@ -181,16 +200,38 @@ class Worker:
         return prefetcher
 
     def run_once(self) -> None:
-        """Carry out the pending command and run one job, if there are any."""
+        """Carry out the pending command and run one job, or start it, if there are any."""
         self.pace.rest()
         self.run_command()
         if self.shutdown.draining.is_set():
             return
-        lease = self.store.take(self.id, self.engine.loaded_checkpoints, self._take_timeout())
-        if lease is not None:
+        running, until = self.joint_jobs.tag, time.monotonic() + IDLE_WAIT_SECONDS
+        if running is not None and self.joint_jobs.count >= self.max_joint_jobs():
+            self.joint_jobs.wait_for_end(IDLE_WAIT_SECONDS)
+            return
+        loaded = self.engine.loaded_checkpoints
+        lease = self.store.take(self.id, loaded, self._take_timeout(), running)
+        if lease is not None and self.may_run_beside_others(lease):
+            self.joint_jobs.start(lease)
+        elif lease is not None:
             self.serve(lease)
+        elif running is not None:  # nothing waits, or what is next waits for them to end
+            self.joint_jobs.wait_for_end(max(until - time.monotonic(), 0.0))
         elif self.warm_up is not None:
             self.load_ahead()
+
+    def max_joint_jobs(self) -> int:
+        """How many jobs may be drawn side by side: one, while a plugin follows each step."""
+        host = self.plugins.host
+        if host is not None and PluginListener(host).follows_sampling:
+            return 1
+        return self.settings.max_joint_jobs
+
+    def may_run_beside_others(self, lease: Lease) -> bool:
+        """Whether a job that was taken leaves room for others."""
+        return self.max_joint_jobs() > 1 and may_join(
+            lease.frame.tags, lease.frame.deliveries - 1, lease.frame.tags.get(JOIN_TAG, "")
+        )
 
     def try_until_done(self, act: Callable[[], None], *, once: bool = False) -> None:
         """Do something with the store; where it cannot be used, wait and try again.
@@ -211,10 +252,12 @@ class Worker:
             self.pause(seconds)
 
     def run_command(self) -> None:
-        """Do what every worker was asked to, between two jobs."""
+        """Do what every worker was asked to, when no job runs."""
         command = self.store.pending_command(self.id)
         if command is None:
             return
+        if command.verb != DRAIN:
+            self.joint_jobs.wait_for_all()
         if command.verb == DRAIN:
             self.drain()
         elif command.verb == UNLOAD:
@@ -245,16 +288,18 @@ class Worker:
 
     def serve_logged(self, lease: Lease) -> None:
         """Serve the frame; every log line carries the job's id."""
-        self.state, self.lease = "working", lease
+        self.leases[lease.token] = lease
+        pace = self.paces[lease.token] = self.pace.job()
         waited, started = time.time() - lease.frame.put_at, time.monotonic()
         held_before = self.engine.loaded_checkpoints
-        self.pace.begin(stepped=lease.frame.kind in DRAWN_WITH_CHECKPOINT)
+        pace.begin(stepped=lease.frame.kind in DRAWN_WITH_CHECKPOINT)
         try:
             answer = self.answer_frame(lease)
-            seconds = time.monotonic() - started
+            seconds = max(time.monotonic() - started - pace.waited, 0.0)
             status = self.store_answer(lease, answer, seconds)
             self.log.info("job %s: %d in %.2f s", lease.frame.id, status, seconds)
-            self.log_times(lease, waited, seconds, time.monotonic() - started - seconds)
+            stored = time.monotonic() - started - seconds - pace.waited
+            self.log_times(lease, waited, seconds, stored)
             self.count_cache(lease, held_before)
         except LeaseLost:
             self.log.warning("job %s: the lease was lost; another has it", lease.frame.id)
@@ -262,7 +307,8 @@ class Worker:
             self.log.info("job %s: given back", lease.frame.id)
             self.release(lease)
         finally:
-            self.state, self.lease = "idle", None
+            pace.end()
+            del self.paces[lease.token], self.leases[lease.token]
 
     def release(self, lease: Lease) -> None:
         """Give a job back; where that cannot be stored, its lease runs out."""
@@ -272,9 +318,8 @@ class Worker:
             self.log.error("job %s: not given back, its lease runs out: %s", lease.frame.id, error)
 
     def release_running(self) -> None:
-        """Give the running job back, if there is one, and be shown no longer."""
-        lease = self.lease
-        if lease is not None:
+        """Give the running jobs back, if there are any, and be shown no longer."""
+        for lease in tuple(self.leases.values()):
             self.release(lease)
         self.leave_list()
 
@@ -324,7 +369,8 @@ class Worker:
 
     def keep_lease(self, lease: Lease, options: Snapshot) -> LeaseKeeper:
         """A context that keeps the lease alive, publishes progress and checks for stop requests."""
-        terms = (self.store, lease, options, self.log, self.shutdown.abandoned, self.pace.step)
+        step = self.paces[lease.token].step
+        terms = (self.store, lease, options, self.log, self.shutdown.abandoned, step)
         if job_codec.PICTURES_TAG in lease.frame.tags:
             return PictureKeeper(self.drawn_pictures, *terms)
         return LeaseKeeper(*terms)
@@ -364,7 +410,7 @@ class Worker:
                     answer = error_answer(error)  # may still fit where pictures did not
             if self.shutdown.draining.is_set():
                 raise Abandoned  # it is drawn again after the next start
-            self.pace.rest()
+            self.paces[lease.token].rest()
             self.pause(pause)
             self.renew_lease(lease)
         try:
@@ -419,20 +465,21 @@ class Worker:
         """What a heartbeat tells that may change at any moment; cheap."""
         return (
             self.state,
-            self.lease,
+            tuple(self.leases),
             self.engine.loaded_checkpoints,
             self.shutdown.draining.is_set(),
         )
 
     def current_state(self) -> WorkerState:
         """What the worker does at this moment."""
-        lease = self.lease
+        leases = tuple(self.leases.values())
+        state = "working" if leases else self.state
         return WorkerState(
             id=self.id,
-            state="draining" if self.shutdown.draining.is_set() else self.state,
+            state="draining" if self.shutdown.draining.is_set() else state,
             checkpoint=next(iter(self.engine.loaded_checkpoints), ""),
             also_loaded=tuple(self.engine.loaded_checkpoints[1:]),
-            job=lease.frame.id if lease else "",
+            job=leases[0].frame.id if leases else "",
             seen_at=time.time(),
             memory=self.settings.measure(),
             version=VERSION,

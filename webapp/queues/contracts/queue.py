@@ -37,7 +37,13 @@ class Queue(Protocol):
         """
         ...
 
-    def take(self, worker: WorkerId, loaded: Sequence[str], timeout: float) -> Lease | None:
+    def take(
+        self,
+        worker: WorkerId,
+        loaded: Sequence[str],
+        timeout: float,
+        running: str | None = None,
+    ) -> Lease | None:
         """Lease the next frame, or None after ``timeout`` seconds.
 
         Order (``scheduler.py``): priority, then deficit round robin over owners in predicted GPU
@@ -46,6 +52,9 @@ class Queue(Protocol):
         times at most (0: without end); then they are answered 500. Leases run out for one who looks
         steadily, not for one who has just come or stood still: the machine may have stood still
         with him.
+
+        ``running`` is the tag of the jobs that the worker runs (``joint_jobs.py``), None where it
+        rests. Where the next frame may not join them, None is the answer at once.
         """
         ...
 

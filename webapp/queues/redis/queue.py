@@ -10,6 +10,7 @@ from uuid import uuid4
 from webapp.queues.contracts.frame import Frame, Lease
 from webapp.queues.contracts.queue import OwnerDepth, QueueDepth
 from webapp.queues.cost_model import predict_seconds
+from webapp.queues.joint_jobs import Head, may_join
 from webapp.queues.lease_expiry import LeaseExpiry
 from webapp.queues.lost_worker import LEASE_RAN_OUT, worker_lost_answer, worker_lost_reason
 from webapp.queues.notifier import WORK_TOPIC
@@ -63,16 +64,26 @@ class RedisQueue(RedisPart):
         }
         return int(self.run("put", frame.body, frame=facts))
 
-    def take(self, worker: WorkerId, loaded: Sequence[str], timeout: float) -> Lease | None:
+    def take(
+        self,
+        worker: WorkerId,
+        loaded: Sequence[str],
+        timeout: float,
+        running: str | None = None,
+    ) -> Lease | None:
         """Lease the next frame; see the contract."""
         until = time.monotonic() + timeout
         with self.notifier.subscribe(WORK_TOPIC) as subscription:
             while True:
-                lease = self._take_best(worker, loaded)
+                lease = self._take_best(worker, loaded, running)
+                if lease is Head.CANNOT_JOIN:
+                    return None
                 if lease is not None or not subscription.wait(until):
                     return lease
 
-    def _take_best(self, worker: WorkerId, loaded: Sequence[str]) -> Lease | None:
+    def _take_best(
+        self, worker: WorkerId, loaded: Sequence[str], running: str | None
+    ) -> Lease | Head | None:
         """Choose among what waits and claim it; anew where another was quicker."""
         for attempt in range(MAX_TRIES):
             backlog = self._look()
@@ -82,20 +93,29 @@ class RedisQueue(RedisPart):
                 backlog = self._look()
             if not backlog.candidates:
                 return None
-            lease = self._claim_next(worker, backlog, loaded, is_careful=attempt < CAREFUL_TRIES)
+            is_careful = attempt < CAREFUL_TRIES
+            lease = self._claim_next(worker, backlog, loaded, running, is_careful=is_careful)
             if lease is not None:
                 return lease
             time.sleep(random.uniform(0, RETRY_SECONDS * attempt))
         return None
 
     def _claim_next(
-        self, worker: WorkerId, backlog: Backlog, loaded: Sequence[str], *, is_careful: bool
-    ) -> Lease | None:
+        self,
+        worker: WorkerId,
+        backlog: Backlog,
+        loaded: Sequence[str],
+        running: str | None,
+        *,
+        is_careful: bool,
+    ) -> Lease | Head | None:
         """Choose and claim, and where others have just made the same choice, the next best.
 
         None where what they did cannot be known without another look.
         """
         while (match := self._match(backlog, loaded)) is not None:
+            if not self._may_join(backlog.ids[match.frame.index], running):
+                return Head.CANNOT_JOIN
             reply = self._claim(worker, backlog, match, is_careful=is_careful)
             if isinstance(reply, Lease):
                 return reply
@@ -105,6 +125,15 @@ class RedisQueue(RedisPart):
             if not is_gone or version != backlog.version or not has_class(backlog, top):
                 return None
         return None
+
+    def _may_join(self, frame_id: str, running: str | None) -> bool:
+        """The rule for one that waits; True for one that has gone, which cannot be claimed."""
+        if running is None:
+            return True
+        with self.server.explain_errors():
+            key = f"{PREFIX}frame:{frame_id}"
+            tags, deliveries = self.server.client.hmget(key, ["tags", "deliveries"])
+        return tags is None or may_join(json.loads(tags), int(deliveries or 0), running)
 
     def _look(self) -> Backlog:
         age_cap = self.terms.match.age_cap
