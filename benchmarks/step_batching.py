@@ -92,10 +92,16 @@ def measure_engine() -> Iterator[Ratio]:
 
 def measure_service() -> Iterator[Ratio]:
     """Through a whole service, over HTTP."""
-    with tempfile.TemporaryDirectory(prefix="easel-bench-") as name:
-        with run_easel(Path(name)) as service:
-            for size in BARS:
-                yield compare("service", size, lambda seed, s=size: txt2img(service, seed, s))
+    with (
+        tempfile.TemporaryDirectory(prefix="easel-bench-") as name,
+        run_easel(Path(name)) as service,
+    ):
+        for size in BARS:
+
+            def draw(seed: int, size: int = size) -> Image.Image:
+                return txt2img(service, seed, size)
+
+            yield compare("service", size, draw)
 
 
 def txt2img(service: Service, seed: int, size: int) -> Image.Image:
