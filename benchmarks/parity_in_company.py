@@ -40,4 +40,5 @@ def main(goldens: Path = GOLDENS, pattern: str = "*") -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*map(Path, sys.argv[1:2]), *sys.argv[2:3]))
+    asked = sys.argv[1:]
+    sys.exit(main(Path(asked[0]) if asked else GOLDENS, *asked[1:2]))

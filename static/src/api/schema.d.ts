@@ -3462,6 +3462,7 @@ export interface components {
             comments?: Record<string, unknown> | null;
             complexity?: string | null;
             denoising_strength?: number;
+            deterministic?: boolean | null;
             disable_extra_networks?: boolean | null;
             do_not_save_grid?: boolean | null;
             do_not_save_samples?: boolean | null;
@@ -3554,6 +3555,7 @@ export interface components {
             comments?: Record<string, unknown> | null;
             complexity?: string | null;
             denoising_strength?: number | null;
+            deterministic?: boolean | null;
             disable_extra_networks?: boolean | null;
             do_not_save_grid?: boolean | null;
             do_not_save_samples?: boolean | null;
@@ -4547,6 +4549,7 @@ export interface components {
             cfg_scale?: number | null;
             comments?: Record<string, unknown> | null;
             denoising_strength?: number;
+            deterministic?: boolean | null;
             disable_extra_networks?: boolean | null;
             do_not_save_grid?: boolean | null;
             do_not_save_samples?: boolean | null;
@@ -4610,6 +4613,7 @@ export interface components {
             cfg_scale?: number | null;
             comments?: Record<string, unknown> | null;
             denoising_strength?: number | null;
+            deterministic?: boolean | null;
             disable_extra_networks?: boolean | null;
             do_not_save_grid?: boolean | null;
             do_not_save_samples?: boolean | null;
