@@ -56,6 +56,7 @@ from webapp.worker.shutdown import Shutdown
 from webapp.worker.warm_up import warm_up_request
 
 IDLE_WAIT_SECONDS = 0.5  # seconds a worker waits for work before it looks at its signals
+YIELD_SECONDS = 0.1  # ... for which what waits is left to a worker that has nothing to do
 RETRY_PAUSES = (0.2, 1.0, 5.0)  # seconds before the store is tried again; the last for ever
 
 
@@ -209,6 +210,9 @@ class Worker:
         if running is not None and self.joint_jobs.count >= self.max_joint_jobs():
             self.joint_jobs.wait_for_end(IDLE_WAIT_SECONDS)
             return
+        if running is not None and self.is_another_idle():
+            self.joint_jobs.wait_for_end(YIELD_SECONDS)
+            return
         loaded = self.engine.loaded_checkpoints
         lease = self.store.take(self.id, loaded, self._take_timeout(), running)
         if lease is not None and self.may_run_beside_others(lease):
@@ -219,6 +223,10 @@ class Worker:
             self.joint_jobs.wait_for_end(max(until - time.monotonic(), 0.0))
         elif self.warm_up is not None:
             self.load_ahead()
+
+    def is_another_idle(self) -> bool:
+        """Whether another worker has no job: what waits is left to that one, and its device."""
+        return any(each.state == "idle" for each in self.store.workers() if each.id != self.id)
 
     def max_joint_jobs(self) -> int:
         """How many jobs may be drawn side by side: one, while a plugin follows each step."""

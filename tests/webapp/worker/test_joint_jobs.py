@@ -1,6 +1,7 @@
 """A worker runs jobs of one checkpoint side by side, each with its own lease, progress and end."""
 
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +14,11 @@ from generator.request import Generation, GenerationRequest, Progress, Sampling,
 from tests.wait import POLL_SECONDS, TIMEOUT, wait_until
 from tests.webapp.worker.worker_bench import WORKER, WorkerThread, generation
 from webapp.queues.contracts.frame import Frame
+from webapp.queues.contracts.heartbeats import WorkerState
 from webapp.queues.contracts.worker_commands import UNLOAD, WorkerCommand
 from webapp.queues.job_codec import QueuedGeneration, encode_job
 from webapp.queues.joint_jobs import JOIN_TAG
+from webapp.queues.worker_id import WorkerId
 from webapp.worker.expected_pace import LOADING_FACTOR, ExpectedPace
 from webapp.worker.progress_mark import ProgressMark
 
@@ -151,6 +154,28 @@ def test_a_worker_that_must_leave_gives_all_back(bench: Bench) -> None:
     bench.await_drawing("a", "b")
     bench.thread.worker.release_running()
     assert {each.id: each.deliveries for each in bench.store.list_frames()} == {"a": 0, "b": 0}
+
+
+def test_what_waits_is_left_to_a_worker_that_rests(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker, looks = bench.thread.worker, list[bool]()
+    look = worker.is_another_idle
+
+    def counting() -> bool:
+        looks.append(look())
+        return looks[-1]
+
+    monkeypatch.setattr(worker, "is_another_idle", counting)
+    other = WorkerState(WorkerId("gpu", "test", 2), "idle", "", "", time.time())
+    bench.store.record_heartbeat(other)
+    bench.put("a", "b")
+    bench.await_drawing("a")
+    wait_until(lambda: len(looks) > 3)
+    assert all(looks)
+    assert bench.stage.drawn == ["a"]
+    bench.store.record_heartbeat(replace(other, state="working"))
+    bench.await_drawing("a", "b")
 
 
 def test_a_command_waits_for_their_end(bench: Bench) -> None:
