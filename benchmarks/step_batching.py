@@ -96,6 +96,7 @@ def measure_service() -> Iterator[Ratio]:
         tempfile.TemporaryDirectory(prefix="easel-bench-") as name,
         run_easel(Path(name)) as service,
     ):
+        service.wait_for_ping()
         for size in BARS:
 
             def draw(seed: int, size: int = size) -> Image.Image:
