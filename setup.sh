@@ -117,6 +117,8 @@ prepare_machine() {
     local missing=()
     command -v chromium >/dev/null || missing+=(chromium fonts-noto-cjk)
     command -v redis-server >/dev/null || missing+=(redis-server)
+    compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || missing+=(postgresql)
+    [ -x /usr/sbin/nginx ] || command -v nginx >/dev/null || missing+=(nginx-light)
     [ "${#missing[@]}" = 0 ] && return
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
         say "installing ${missing[*]}"

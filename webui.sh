@@ -6,7 +6,7 @@ here="$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)"
 prepare_runtime "$here" >&2 </dev/null
 case " ${1:-} ${COMMANDLINE_ARGS:-} $* " in
 *" --webui "*) prepare_page "$here" >&2 </dev/null ;;
-" generate "* | " version "* | " status "* | " down "* | " logs "* | " worker "* | *" --nowebui "* | *" --edition api "* | *" --edition=api "* | *" --help "* | *" -h "*) ;; # no page
+" generate "* | " version "* | " models "* | " users "* | " tokens "* | " usage "* | " mcp "* | " plugin "* | " status "* | " down "* | " logs "* | " worker "* | *" --nowebui "* | *" --edition api "* | *" --edition=api "* | *" --help "* | *" -h "*) ;; # no page
 *) prepare_page "$here" >&2 </dev/null ;;
 esac
 export EASEL_HOME="$here" HF_HUB_OFFLINE=1 PYTHONSAFEPATH=1

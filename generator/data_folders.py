@@ -8,3 +8,4 @@ MODELS_FOLDER = "models"
 EMBEDDINGS_FOLDER = "embeddings"
 OUTPUTS_FOLDER = "outputs"
 EXTENSIONS_FOLDER = "extensions"  # plugins
+USERS_FOLDER = "users"  # trees like this one, of users with accounts

@@ -48,6 +48,7 @@ class CacheSchema:
     version: int = 1
     lock_timeout: float = 10.0  # seconds to wait for another writer
     durable: bool = False  # whether each change is on the disk before its call returns
+    shared: bool = False  # whether machines may share it: SQLite's log is for one machine alone
     migrations: Mapping[int, str] = field(default_factory=dict)
 
 
@@ -209,7 +210,7 @@ def check_database(connection: sqlite3.Connection, path: Path, layout: CacheSche
         verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if verdict != "ok":
             raise Damaged(verdict)
-    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute(f"PRAGMA journal_mode = {'DELETE' if layout.shared else 'WAL'}")
     connection.execute(f"PRAGMA synchronous = {'FULL' if layout.durable else 'NORMAL'}")
     if version == layout.version:
         connection.executescript(layout.script)  # for tables that came since, of the same version

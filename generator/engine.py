@@ -7,7 +7,7 @@ comes out. The engine reads no files but models' and knows neither HTTP nor a qu
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from copy import copy
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -33,6 +33,7 @@ from generator.extras import enlarge_all
 from generator.faces.face_restorers import FaceRestorers
 from generator.faces.job_faces import JobFaces
 from generator.hooks import (
+    DeviceWatch,
     Listener,
     NullListener,
     PictureWatch,
@@ -158,6 +159,18 @@ class Engine:
         self._listener = listener or NullListener()
         self._max_megapixel_steps = most_megapixel_steps
 
+    def for_user(self, registry: Registry, styles_files: Sequence[Path]) -> "Engine":
+        """The same engine with one user's models and styles: weights in memory are shared.
+
+        What is in memory is found by its file, so nobody draws with what their registry lacks.
+        """
+        engine = copy(self)
+        engine._registry, engine._styles_files = registry, tuple(styles_files)
+        engine._preprocessors = self._preprocessors.for_user(registry)
+        engine._upscalers = self._upscalers.for_user(registry)
+        engine._face_restorers = self._face_restorers.for_user(registry)
+        return engine
+
     @property
     def loaded_checkpoints(self) -> tuple[str, ...]:
         """Titles of the checkpoints in memory, the last used first."""
@@ -259,12 +272,10 @@ class Engine:
         Fewer when ``watch`` interrupts. Width and height that are no multiples of 8 are cut down
         to one. Raises the errors of :mod:`generator.errors`, and whatever ``watch`` raises.
         """
-        started = time.perf_counter()
-        with self._batcher.seat() as seat:
+        hold = watch.hold_device if isinstance(watch, DeviceWatch) else _ignore_weight
+        with self._batcher.seat(hold) as seat:
             seat.alone = request.deterministic or self._listener.follows_sampling
-            generation = self._run(request, watch, seat)
-        waited = time.perf_counter() - started - seat.seconds
-        return replace(generation, waited_seconds=max(waited, 0.0))
+            return self._run(request, watch, seat)
 
     def _run(self, request: GenerationRequest, watch: Watch, seat: Seat) -> Generation:
         request = self._listener.before_generate(request)
@@ -312,6 +323,7 @@ class Engine:
 
     def _run_once(self, request: GenerationRequest, watch: Watch, seat: Seat) -> Generation:
         started, stamp = time.perf_counter(), f"{datetime.now():%Y%m%d%H%M%S}"
+        waited = seat.waited
         tools = self._listener.tools
         request = resolve_plugin_names(request, tools)
         first, second = plan_passes(
@@ -350,7 +362,7 @@ class Engine:
             extra_parameters=job.notes,
             job_timestamp=stamp,
             seconds=time.perf_counter() - started,
-            network_seconds=job.network_seconds,
+            network_seconds=max(job.network_seconds - (seat.waited - waited), 0.0),
             comments=tuple(dict.fromkeys((*remarks, *relief.remarks))),
             stopped=job.stopped,
             maps=(*job.maps, *(control.maps if control else ())),
@@ -558,6 +570,10 @@ class Engine:
                 for picture in pictures
             ]
         )
+
+
+def _ignore_weight(weight: float) -> None:
+    """For a watch that is not told of it."""
 
 
 def _encoder_options(options: Snapshot) -> EncoderOptions:

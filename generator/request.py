@@ -350,8 +350,7 @@ class Generation:
     extra_parameters: Mapping[str, object]  # AUTOMATIC1111's extra_generation_params
     job_timestamp: str  # YYYYMMDDhhmmss
     seconds: float  # wall time in the engine
-    network_seconds: float  # of these, inside text encoder, U-Net and VAE
-    waited_seconds: float = 0.0  # of wall time, while the device worked for other jobs
+    network_seconds: float  # inside text encoder, U-Net and VAE; of shared calls its rows' share
     comments: tuple[str, ...] = ()  # what the caller should know: missing LoRA, ...
     stopped: bool = False
     grids: tuple["Image", ...] = ()  # of a script: shown before the pictures, without a text

@@ -82,6 +82,7 @@ class Ask:
     body: Any  # of JSON, None without a body
     caller: str
     owner: bool
+    checkpoints: frozenset[str] | None = None  # stems of those the caller may use; None: all
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,9 @@ import logging
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -35,6 +37,9 @@ UNWATCHED_SECONDS = 3600.0  # seconds: what is the job's own work is stopped by 
 PLUGIN_CLASS = "Plugin"  # a class of this name in a part is made with its Home, and is the plugin
 SEEN_FILE = "plugins-seen.json"  # in .easel: fingerprints of what imported well
 STORAGE_FOLDER = "plugins"  # in .easel: a folder of its own for each plugin
+
+SHIPPED_ONLY = ContextVar("shipped_only", default=False)
+"""Whether what runs now is for somebody without extensions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +235,31 @@ class Host:
         """Whether anybody has this hook; asked where calling costs something."""
         return bool(self._ranking_of(hook))
 
+    @contextmanager
+    def shipped_only(self) -> Iterator[None]:
+        """Leave others' plugins out of whatever is called meanwhile, here and in threads that
+        work for this one in a copy of its context.
+        """
+        token = SHIPPED_ONLY.set(True)
+        try:
+            yield
+        finally:
+            SHIPPED_ONLY.reset(token)
+
     def _ranking_of(self, hook: str) -> Mapping[str, pluggy.HookImpl]:
+        """As :meth:`_whole_ranking_of`, of those that take part in this thread's work."""
+        ranking = self._whole_ranking_of(hook)
+        if not SHIPPED_ONLY.get():
+            return ranking
+        loaded = self._loaded
+        return {
+            name: each
+            for name, each in ranking.items()
+            if name in self.required
+            or (name in loaded and loaded[name].origin is PluginOrigin.SHIPPED)
+        }
+
+    def _whole_ranking_of(self, hook: str) -> Mapping[str, pluggy.HookImpl]:
         """By plugin in calling order: tryfirst, then shipped before others, trylast at the end.
 
         Kept until a plugin comes or goes: some hooks are asked at each step.

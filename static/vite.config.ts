@@ -3,7 +3,7 @@ import { defineConfig } from 'vite'
 
 // EASEL names the running service for `npm run dev`; the built page asks the host it came from.
 const service = process.env.EASEL ?? 'http://127.0.0.1:7860'
-const routes = ['/sdapi', '/internal', '/api', '/plugins', '/login', '/logout']
+const routes = ['/sdapi', '/internal', '/api', '/plugins', '/login', '/logout', '/invite']
 
 export default defineConfig({
   base: './', // works below any --root-path

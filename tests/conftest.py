@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from hypothesis import HealthCheck, settings
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("GOMP_SPINCOUNT", "5000")  # see webapp/__main__.py
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # the processes of a run share the cores already
 settings.register_profile("steady", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("steady")  # a machine that stands still fails no example
 ROOT = Path(__file__).resolve().parents[1]
@@ -19,6 +21,23 @@ ROOT = Path(__file__).resolve().parents[1]
 def shared_folder() -> Path:
     """Where the recorded facts lie when they are here: beside the checkout, or where one says."""
     return Path(os.environ.get("EASEL_SHARED", ROOT.parent / "shared"))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where tests run side by side, deal out the files of each folder in turn.
+
+    Tests of some folders compute and those of others mostly wait for programs: this way both run
+    at any time, and no long file of few tests is left for the end.
+    """
+    if not hasattr(config, "workerinput"):
+        return
+    files = dict.fromkeys(item.path for item in items)
+    dealt = Counter[Path]()
+    turns: dict[Path, int] = {}
+    for file in files:
+        turns[file] = dealt[file.parent]
+        dealt[file.parent] += 1
+    items.sort(key=lambda item: turns[item.path])
 
 
 @pytest.fixture(scope="session")

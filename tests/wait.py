@@ -4,11 +4,12 @@ A virtual machine may be stopped for minutes, and its clocks jump when it goes o
 counted here and not seconds; and what happens in time is judged by a round in which time ran.
 """
 
+import asyncio
 import subprocess
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import Future
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -123,3 +124,9 @@ class Clock:
     def skip(self, seconds: float) -> None:
         """Let time pass."""
         self.now += seconds
+
+
+def run_coroutine(started: Coroutine[Any, Any, T]) -> T:
+    """What a coroutine returns, run in a thread of its own: Playwright keeps a loop in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, started).result()

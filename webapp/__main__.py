@@ -16,6 +16,7 @@ easel worker --data-dir DIR    one more worker for a running service (docs/worke
 easel models merge A B [C]     merge checkpoints; convert, report (easel models --help)
 easel users add NAME --role R  accounts: add, list, disable, ... (easel users --help)
 easel tokens add NAME          API tokens of users (easel tokens --help)
+easel usage report             who used what (easel usage report --help)
 easel mcp --url ADDRESS        tools for agents over a running Easel (docs/jobs.md)
 easel plugin new NAME          write a plugin that works (docs/plugins.md)
 easel version                  print the version
@@ -73,6 +74,13 @@ def tokens(words: Sequence[str]) -> int:
     from webapp.accounts_command import run_tokens
 
     return run_tokens(words)
+
+
+def usage(words: Sequence[str]) -> int:
+    """Report who used what."""
+    from webapp.usage_command import run_usage
+
+    return run_usage(words)
 
 
 def plugin(words: Sequence[str]) -> int:
@@ -139,13 +147,14 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "models": models,
     "users": users,
     "tokens": tokens,
+    "usage": usage,
     "mcp": mcp,
     "plugin": plugin,
     "version": version,
 }
 
 DATA_DIR_COMMANDS = frozenset(
-    {"serve", "web", "worker", "up", "generate", "models", "users", "tokens"}
+    {"serve", "web", "worker", "up", "generate", "models", "users", "tokens", "usage"}
 )
 """Commands that work in the data directory and keep what is their own from others."""
 

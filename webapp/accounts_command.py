@@ -2,8 +2,10 @@
 
 import argparse
 import os
+import sqlite3
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +15,16 @@ from webapp.accounts.accounts import Accounts, open_accounts
 from webapp.accounts.api_tokens import DEFAULT_DAYS, MAX_DAYS, TokenSpec, list_tokens
 from webapp.accounts.audit import Actor
 from webapp.accounts.errors import AccountsUnusable
+from webapp.accounts.groups import list_groups
+from webapp.accounts.limits import RANGES, USER, checked_limits, list_limits
 from webapp.accounts.passwords import generate_password
 from webapp.accounts.roles import TOKEN_SCOPES, Role
 from webapp.accounts.users import find_user, list_users, normalize_name
 from webapp.errors import NothingThere, Refused
+from webapp.jobs.user_jobs import stop_user_jobs
+from webapp.queues.errors import QueueError
 from webapp.settings.config import UnknownFlag, parse
-from webapp.settings.data_dir import CannotUse, prepare_data_dir
+from webapp.settings.data_dir import CannotUse, open_store, prepare_data_dir
 from webapp.settings.passed_flags import EPILOG, accept_flags, show_flag
 from webapp.settings.secret_flags import overwrite_secrets
 
@@ -55,11 +61,24 @@ def _run(
     run: Run = arguments.run
     try:
         run(arguments, accounts, Actor(f"command line (uid {os.getuid()})"))
+        if run in (disable_user, remove_user):
+            stop_jobs(config, arguments.name)
     except Refused as error:
         return _report(parser, error.detail, EXIT_FAILED)
+    except (CannotUse, QueueError, OSError, sqlite3.Error) as error:
+        return _report(parser, f"It is done, but the user's jobs go on: {error}", EXIT_FAILED)
     finally:
         accounts.close()
     return EXIT_DONE
+
+
+def stop_jobs(config: "Config", name: str) -> None:
+    """End a user's jobs in the service's queue. Raises as :func:`open_store` and the store."""
+    store = open_store(config)
+    try:
+        stop_user_jobs(store, store, store, name)
+    finally:
+        store.close()
 
 
 def _taken_names(config: "Config") -> frozenset[str]:
@@ -71,19 +90,32 @@ def users_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="easel users", description="Users of the service.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     add = _command(commands, "add", "add a user", add_user, named=True)
-    add.add_argument("--role", type=Role, default=Role.MEMBER, help=_choices(Role))
+    add.add_argument("--role", type=_role, default=Role.MEMBER, help=_choices(Role))
+    add.add_argument("--group", type=normalize_name, default="", help="that it is in")
     _add_password(add)
     add.add_argument(
         "--no-password", action="store_true", help="one who comes by a proxy or OIDC provider"
     )
     _command(commands, "list", "all users", show_users)
     role = _command(commands, "role", "change a user's role", change_role, named=True)
-    role.add_argument("role", type=Role, help=_choices(Role))
+    role.add_argument("role", type=_role, help=_choices(Role))
     _add_password(_command(commands, "password", "set a new password", set_password, named=True))
     _command(commands, "disable", "let a user in no longer", disable_user, named=True)
     _command(commands, "enable", "let a user in again", enable_user, named=True)
     _command(commands, "logout", "end all logins of a user", end_logins, named=True)
     _command(commands, "remove", "remove a user; its pictures stay", remove_user, named=True)
+    group = _command(commands, "group", "put a user into a group", change_group, named=True)
+    group.add_argument("group", type=normalize_name, nargs="?", default="", help="default: none")
+    _command(commands, "groups", "all groups", show_groups)
+    _command(commands, "add-group", "add a group of users", add_group, named=True)
+    _command(commands, "remove-group", "remove a group; its users stay", remove_group, named=True)
+    limit = _command(commands, "limit", "set what a user, group or role may take", set_limits)
+    limit.add_argument("whom", metavar="WHOM", help="NAME, group:NAME or role:NAME")
+    limit.add_argument(
+        "limits", metavar="LIMIT=NUMBER", nargs="*", type=_limit,
+        help=f"in place of those before: {', '.join(RANGES)}",
+    )  # fmt: skip
+    _command(commands, "limits", "what users, groups and roles may take", show_limits)
     return parser
 
 
@@ -107,7 +139,7 @@ def tokens_parser() -> argparse.ArgumentParser:
 def add_user(arguments: argparse.Namespace, accounts: Accounts, actor: Actor) -> None:
     """Add; prints a password that was made."""
     password = None if arguments.no_password else _new_password(arguments)
-    accounts.add_user(actor, arguments.name, arguments.role, password)
+    accounts.add_user(actor, arguments.name, arguments.role, password, arguments.group)
     print(f"{arguments.name} is {arguments.role}.")
     _tell_made(arguments, password)
 
@@ -131,7 +163,7 @@ def change_role(arguments: argparse.Namespace, accounts: Accounts, actor: Actor)
 
 
 def disable_user(arguments: argparse.Namespace, accounts: Accounts, actor: Actor) -> None:
-    """Out at once; jobs that wait go on."""
+    """Out at once."""
     accounts.change_user(actor, arguments.name, disabled=True)
 
 
@@ -143,6 +175,41 @@ def enable_user(arguments: argparse.Namespace, accounts: Accounts, actor: Actor)
 def end_logins(arguments: argparse.Namespace, accounts: Accounts, actor: Actor) -> None:
     """All of them."""
     print(f"{accounts.revoke_logins(actor, arguments.name)} ended.")
+
+
+def change_group(arguments: argparse.Namespace, accounts: Accounts, actor: Actor) -> None:
+    """Into a group, or out of it."""
+    accounts.set_group(actor, arguments.name, arguments.group)
+
+
+def add_group(arguments: argparse.Namespace, accounts: Accounts, actor: Actor) -> None:
+    """A new one, without members."""
+    accounts.add_group(actor, arguments.name)
+
+
+def remove_group(arguments: argparse.Namespace, accounts: Accounts, actor: Actor) -> None:
+    """Its limits go with it."""
+    accounts.remove_group(actor, arguments.name)
+
+
+def show_groups(arguments: argparse.Namespace, accounts: Accounts, actor: Actor) -> None:
+    """A line each."""
+    for group in list_groups(accounts.database):
+        print(f"{group.name}\t{' '.join(group.members)}")
+
+
+def set_limits(arguments: argparse.Namespace, accounts: Accounts, actor: Actor) -> None:
+    """All that is said of one."""
+    kind, _, name = arguments.whom.rpartition(":")
+    values = checked_limits(kind or USER, dict(arguments.limits))
+    accounts.set_limits(actor, kind or USER, normalize_name(name), values)
+
+
+def show_limits(arguments: argparse.Namespace, accounts: Accounts, actor: Actor) -> None:
+    """A line each."""
+    for one in list_limits(accounts.database):
+        told = " ".join(f"{name}={value:g}" for name, value in one.limits.told().items())
+        print(f"{one.name if one.kind == USER else f'{one.kind}:{one.name}'}\t{told}")
 
 
 def remove_user(arguments: argparse.Namespace, accounts: Accounts, actor: Actor) -> None:
@@ -185,6 +252,7 @@ def _command(
     accept_flags(command)
     show_flag(command, "data-dir", "whose accounts")
     show_flag(command, "database-url", "where accounts are kept, if not there")
+    show_flag(command, "queue-url", "where jobs wait, if not there")
     if named:
         command.add_argument("name", metavar="NAME", type=normalize_name, help="of the user")
     command.set_defaults(run=run)
@@ -212,10 +280,29 @@ def _tell_made(arguments: argparse.Namespace, password: Secret | None) -> None:
 def _days(text: str) -> float | None:
     if text == "never":
         return None
-    days = float(text)
-    if not 0 < days <= MAX_DAYS:
-        raise ValueError
-    return days
+    with suppress(ValueError):
+        if 0 < (days := float(text)) <= MAX_DAYS:
+            return days
+    raise argparse.ArgumentTypeError(
+        f"{text!r}: days above 0, up to {MAX_DAYS:,}, or never are expected"
+    )
+
+
+def _limit(text: str) -> tuple[str, float]:
+    name, _, number = text.partition("=")
+    try:
+        return name, float(number)
+    except ValueError:
+        message = f"{text!r}: a limit and a number are expected, such as running_jobs=2"
+        raise argparse.ArgumentTypeError(message) from None
+
+
+def _role(text: str) -> Role:
+    try:
+        return Role(text)
+    except ValueError:
+        message = f"{text!r}: one of {_choices(Role)} is expected"
+        raise argparse.ArgumentTypeError(message) from None
 
 
 def _date(seconds: float) -> str:

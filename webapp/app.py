@@ -7,7 +7,8 @@ from flask import Blueprint, Flask
 
 from webapp import error_handlers, middleware, service_metrics
 from webapp.access import auth
-from webapp.access.revoked_logins import LOGIN_SECONDS, RevokedLogins
+from webapp.access.forwarded import ForwardedMiddleware, parse_networks
+from webapp.access.revoked_logins import LOGIN_SECONDS
 from webapp.files import public_paths
 from webapp.http.closing_response import ClosingFlask
 from webapp.routes import (
@@ -35,12 +36,14 @@ from webapp.routes import (
     poses,
     probes,
     progress,
+    queue_view,
     server_stop,
     signed_links,
     styles,
     sysinfo,
     token_count,
     training,
+    usage,
     worker_commands,
     worker_drain,
     workers,
@@ -88,6 +91,7 @@ API: tuple[RouteModule, ...] = (
     styles, docs, extras, pictures, machine, sysinfo, worker_commands, plugins, interrogate,
     training, foreign_apis, openai_images, openai_models, events, login, signed_links, metrics,
     model_tools, model_report, model_notes, queue_api, api_jobs, job_events, workers, worker_drain,
+    queue_view, usage,
 )  # fmt: skip
 """The modules of routes; each has one ``blueprint(services)``."""
 
@@ -122,7 +126,7 @@ def create_app(services: "Services") -> Flask:
         app,
         services.credentials,
         services.login_throttle,
-        RevokedLogins(config.easel_dir / "ended_logins"),
+        services.nodes.revoked_logins,
         config.origins,
         services.signer,
     )
@@ -137,14 +141,25 @@ def create_app(services: "Services") -> Flask:
         "" if config.asynchronous else f"/api/predict/{config.service_name}",
     )
     app.wsgi_app = path_middleware  # type: ignore[method-assign]
+    if config.trusted_proxies:
+        networks = parse_networks(config.trusted_proxies)
+        app.wsgi_app = ForwardedMiddleware(path_middleware, networks)  # type: ignore[method-assign]
     return app
 
 
 def account_routes() -> tuple[RouteModule, ...]:
     """Those of accounts: what they import takes a while, and few services have accounts."""
-    from webapp.routes.accounts import audit_log, invitations, me, oidc_login, tokens, users
+    from webapp.routes.accounts import (
+        audit_log,
+        groups,
+        invitations,
+        me,
+        oidc_login,
+        tokens,
+        users,
+    )
 
-    return (me, users, tokens, invitations, audit_log, oidc_login)
+    return (me, users, groups, tokens, invitations, audit_log, oidc_login)
 
 
 def install_audit(app: Flask, accounts: "Accounts") -> None:

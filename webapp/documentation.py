@@ -11,7 +11,7 @@ from generator.models.families.detection_table import RULES, Rule
 from generator.models.file_contents import FileContents
 from generator.models.quantisation import WeightFormat
 from webapp.service_files.key_table import KEYS, ServiceKey
-from webapp.settings.editions import EDITIONS, FLAGS_BY_NAME
+from webapp.settings.editions import EDITIONS
 from webapp.settings.flags import FLAGS, Flag
 from webapp.settings.options_table import OPTIONS, Option
 
@@ -109,14 +109,12 @@ def editions_page() -> str:
     rows = []
     for edition in EDITIONS:
         flags = [" ".join(filter(None, (f"--{name}", text))) for name, text in edition.presets]
-        missing = [f"`--{name}`" for name, _ in edition.presets if name not in FLAGS_BY_NAME]
-        note = f" Not in this version: {', '.join(missing)}." if missing else ""
         vendor = [f"`x.x-{edition.image}`" if edition.image else "", edition.service_type]
         cells = (
             f"`{edition.name}`",
             f"`{' '.join(flags)}`" if flags else "none",
             ", ".join(filter(None, vendor)) or "(managed)",
-            edition.help + note,
+            edition.help,
         )
         rows.append(f"| {' | '.join(cells)} |")
     return EDITIONS_OPENING + "\n".join(rows) + "\n"

@@ -55,7 +55,14 @@ from generator.errors import (
 from generator.memory_errors import find_memory_error, first_sentence
 from plugins.errors import BadManifest, BadPackage, PluginError, Withheld
 from webapp.queues.contracts.frame import Answer
-from webapp.queues.errors import AnswerTooLarge, QueueError, QueueFull
+from webapp.queues.errors import (
+    AnswerTooLarge,
+    JobTooLarge,
+    QueueError,
+    QueueFull,
+    QuotaExceeded,
+    TooManyGroups,
+)
 
 RETRY_AFTER_DRAIN = 30
 """Seconds after which a service that ends may have been started again."""
@@ -69,6 +76,10 @@ class Refused(Exception):
     def __init__(self, detail: str) -> None:
         super().__init__(detail)
         self.detail = detail
+
+
+class NamedRefusal(Refused):
+    """A refusal whose class the envelope names, so that a page can say it in its own words."""
 
 
 class NotAuthenticated(Refused):
@@ -267,6 +278,9 @@ STATUSES: tuple[tuple[type[BaseException], int], ...] = (
     (TimeoutError, 504),
     (QueueFull, 507),
     (AnswerTooLarge, 500),
+    (TooManyGroups, 429),
+    (QuotaExceeded, 429),
+    (JobTooLarge, 422),
     (QueueError, 503),
     (sqlite3.Error, 503),
 )
@@ -314,6 +328,8 @@ def error_answer(exception: BaseException) -> Answer:
         return json_answer(422, {"detail": [fault_json(fault) for fault in exception.faults]})
     detail, errors = error_texts(exception)
     body = {"error": name_of(exception), "detail": detail, "body": "", "errors": errors}
+    if isinstance(exception, QuotaExceeded):
+        return json_answer(status_of(exception), {**body, "quota": dict(exception.facts)})
     return json_answer(status_of(exception), body)
 
 
@@ -358,6 +374,8 @@ def name_of(exception: BaseException) -> str:
     """The ``error`` of the envelope."""
     if find_memory_error(exception):
         return OUT_OF_MEMORY
+    if isinstance(exception, NamedRefusal):
+        return type(exception).__name__
     return next(
         (name for kind, name in ERROR_NAMES.items() if isinstance(exception, kind)),
         type(exception).__name__,

@@ -8,14 +8,17 @@ import logging
 import sqlite3
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, g, has_app_context, request
 from prometheus_client import Counter, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from generator.models.kinds import ModelKind
 from webapp.plugins.plugin_jobs import count_hook_seconds
 from webapp.queues.contracts.counters import CounterValue
 from webapp.queues.contracts.heartbeats import WorkerState
@@ -42,6 +45,7 @@ COUNTERS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "job_gpu_seconds": ("Seconds that workers spent on jobs", ("user", "model")),
     "restarts": ("Processes that died and were started again", ("process",)),
     "cache_requests": ("Questions to a cache", ("cache", "result")),
+    "charges_dropped": ("Charges dropped as too many waited for the ledger", ()),
     "plugin_seconds": ("Seconds in hooks of plugins", ("side", "plugin", "hook")),
 }
 """Sums of the store (``Counters``) with their meaning and labels."""
@@ -105,9 +109,10 @@ class ServiceCollector(Collector):
         workers = services.heartbeats.workers()
         yield worker_states(workers, self.devices)
         yield from worker_memory(workers)
-        plugin_numbers = list(plugin_metrics(services.plugins))
+        public = PublicLabels.of(services)
+        plugin_numbers = list(plugin_metrics(services.plugins, public))
         self._store_hook_seconds()
-        yield from counter_metrics(services.counters.counters())
+        yield from counter_metrics(services.counters.counters(), public)
         yield from plugin_numbers
 
     def _store_hook_seconds(self) -> None:
@@ -124,15 +129,46 @@ class ServiceCollector(Collector):
             log.warning("seconds in hooks of plugins are not counted: %s", error)
 
 
-def plugin_metrics(plugins: "WebPlugins") -> Iterator[Metric]:
+@dataclass(frozen=True, slots=True)
+class PublicLabels:
+    """Takes users and models that are not everybody's out of labels, for who is not the owner.
+
+    ``models`` are titles and stems that may be told; None: everything may.
+    """
+
+    models: frozenset[str] | None = None
+
+    @classmethod
+    def of(cls, services: "Services") -> "PublicLabels":
+        """Those for the caller: who watches a service with accounts need not know its people."""
+        who = g.get("caller") if has_app_context() else None
+        shared = services.trees.service
+        if not shared.config.accounts or (who is not None and who.is_owner):
+            return cls()
+        files = shared.registry.index.files_of(ModelKind.CHECKPOINT)
+        return cls(frozenset(name for file in files for name in (file.title, file.stem)))
+
+    def of_label(self, name: str, value: str) -> str:
+        """What is told of one label."""
+        hidden = name == "user" or (name == "model" and value not in (self.models or ()))
+        return "" if self.models is not None and hidden else value
+
+
+def plugin_metrics(plugins: "WebPlugins", public: PublicLabels) -> Iterator[Metric]:
     """Numbers of plugins, ``easel_<plugin>_<name>``; one that fails is left out."""
     for plugin, metric in plugins.metrics():
         values = plugins.host.run_quietly(plugin, f"the metric {metric.name}", metric.values)
         kind = CounterMetricFamily if metric.counter else GaugeMetricFamily
         name = f"easel_{plugin}_{metric.name}".replace("-", "_")
         family = kind(name, metric.help, labels=tuple(metric.labels))
+        sums: defaultdict[tuple[str, ...], float] = defaultdict(float)
         for labels, value in dict(values or {}).items():
-            family.add_metric([str(label) for label in labels], float(value))
+            names = tuple(map(str, labels))
+            told = tuple(map(public.of_label, metric.labels, names))
+            if metric.counter or told == names:  # else it is no sum
+                sums[told] += float(value)
+        for names, total in sums.items():
+            family.add_metric(names, total)
         yield family
 
 
@@ -171,13 +207,15 @@ def with_names(workers: Sequence[WorkerState]) -> Iterator[tuple[str, WorkerStat
         yield (name if used[name] == 1 else f"{name} ({used[name]})"), worker
 
 
-def counter_metrics(counters: Sequence[CounterValue]) -> Iterator[Metric]:
+def counter_metrics(counters: Sequence[CounterValue], public: PublicLabels) -> Iterator[Metric]:
     """The store's sums, those of nothing yet too."""
     for name, (meaning, labels) in COUNTERS.items():
         family = CounterMetricFamily(f"easel_{name}", meaning, labels=labels)
+        sums: defaultdict[tuple[str, ...], float] = defaultdict(float)
         for counter in counters:
             if counter.name == name:
-                family.add_metric(
-                    [counter.labels.get(label, "") for label in labels], counter.value
-                )
+                told = (public.of_label(each, counter.labels.get(each, "")) for each in labels)
+                sums[tuple(told)] += counter.value
+        for values, value in sums.items():
+            family.add_metric(values, value)
         yield family

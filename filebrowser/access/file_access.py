@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from filebrowser.access.gate import Place, Root, find_place
+from filebrowser.access.hidden_names import is_ancestor, is_within
 from filebrowser.errors import NotAllowed
 
 
@@ -25,11 +26,16 @@ READ_RIGHTS = frozenset({Right.VIEW, Right.DOWNLOAD})
 
 @dataclass(frozen=True, slots=True)
 class FileAccess:
-    """One caller's access. ``who`` is the owner name of uploads, shares and trash entries."""
+    """One caller's access. ``who`` is the owner name of uploads, shares and trash entries.
+
+    ``view_only`` are paths, "root/name", with wildcards as a root's hidden ones: at and below them
+    the rights to download and to share are missing.
+    """
 
     who: str
     roots: tuple[Root, ...]
     rights: frozenset[Right] = ALL_RIGHTS
+    view_only: frozenset[str] = frozenset()
 
 
 def check_rights(access: FileAccess, needed: Collection[Right]) -> None:
@@ -37,6 +43,30 @@ def check_rights(access: FileAccess, needed: Collection[Right]) -> None:
     missing = ", ".join(sorted(set(needed) - access.rights))
     if missing:
         raise NotAllowed(f"{access.who!r} may not do this; it takes the right to {missing}.")
+
+
+def is_view_only(access: FileAccess, place: Place) -> bool:
+    """Whether what is at ``place``, or something below it, is there to be looked at alone."""
+    names = (place.root.name, *place.names)
+    return is_within(names, access.view_only) or is_ancestor(names, access.view_only)
+
+
+def may_download(access: FileAccess, place: Place) -> bool:
+    """Whether the bytes at ``place``, and below it, are the caller's to have."""
+    return Right.DOWNLOAD in access.rights and not is_view_only(access, place)
+
+
+def check_copyable(access: FileAccess, place: Place) -> None:
+    """Raises :class:`NotAllowed` for what is there to be looked at alone, wherever it would go."""
+    if is_view_only(access, place):
+        raise NotAllowed(f"{place.text!r} is here to be looked at: it takes the right to download.")
+
+
+def check_place(access: FileAccess, place: Place, needed: Collection[Right]) -> None:
+    """Raises :class:`NotAllowed` where a right is missing, here or everywhere."""
+    check_rights(access, needed)
+    if {Right.DOWNLOAD, Right.SHARE} & set(needed):
+        check_copyable(access, place)
 
 
 def resolve_path(access: FileAccess, path: str, *needed: Right) -> Place:
@@ -47,4 +77,6 @@ def resolve_path(access: FileAccess, path: str, *needed: Right) -> Place:
     there.
     """
     check_rights(access, needed)
-    return find_place(path, access.roots)
+    place = find_place(path, access.roots)
+    check_place(access, place, needed)
+    return place

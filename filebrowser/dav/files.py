@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 from wsgidav.dav_error import DAVError
 from wsgidav.dav_provider import DAVNonCollection
 
-from filebrowser.access.file_access import Right, check_rights
+from filebrowser.access.file_access import Right, check_copyable, check_place, check_rights
 from filebrowser.access.gate import Place, open_place, stat_place
 from filebrowser.dav.entries import DavEntry
 from filebrowser.dav.errors import translate_errors
@@ -74,7 +74,7 @@ class DavFile(DavEntry, DAVNonCollection):
     def get_content(self) -> BinaryIO:
         """The open file. Right: download."""
         with translate_errors():
-            check_rights(self.access, [Right.DOWNLOAD])
+            check_place(self.access, self.place, [Right.DOWNLOAD])
             return open(open_place(self.place), "rb", buffering=0)
 
     def begin_write(self, *, content_type: str | None = None) -> DeferredBody:
@@ -140,6 +140,8 @@ class DavFile(DavEntry, DAVNonCollection):
         """Copy the bytes and the time. Rights: view, create."""
         with translate_errors():
             target = self._target(dest_path, Right.VIEW, Right.CREATE)
+            if not is_move:
+                check_copyable(self.access, self.place)
             copy_file(self.context.uploads, self.access, self.place, target, replace=exists(target))
 
     def _check_kind(self, target: Place) -> None:

@@ -1,6 +1,10 @@
-"""Locks in memory: bounded in number and in time. A restart forgets them; clients lock again."""
+"""Locks in memory: bounded in number and in time. A restart forgets them; clients lock again.
+
+Several processes may share them in a table that gives copies.
+"""
 
 import time
+from collections.abc import MutableMapping
 from typing import Any
 
 from wsgidav.dav_error import DAVError
@@ -15,6 +19,14 @@ SINCE_KEY = "easel.since"  # and when it was made, in nanoseconds since 1970
 
 class BoundedLockStorage(LockStorageDict):
     """wsgidav's table of locks, which one client cannot fill."""
+
+    def __init__(self, table: MutableMapping[str, Any] | None = None) -> None:
+        super().__init__()
+        self._table = table
+
+    def open(self) -> None:
+        """Begin, with what is in the table."""
+        self._dict = {} if self._table is None else self._table
 
     def create(self, path: str, lock: dict[str, Any]) -> dict[str, Any]:
         """Keep a lock, for an hour at most. Raises 507 where there are too many."""
@@ -49,7 +61,7 @@ class BoundedLockStorage(LockStorageDict):
         A URL that is not locked itself keeps none.
         """
         for lock in self._locks_of(url):
-            lock[TIME_KEY] = modified
+            self._dict[lock["token"]] = {**lock, TIME_KEY: modified}
 
     def time_of(self, url: str) -> int | None:
         """The time that was kept."""
@@ -58,7 +70,8 @@ class BoundedLockStorage(LockStorageDict):
     def forget_time(self, url: str) -> None:
         """Forget it: it counts for the bytes that came first."""
         for lock in self._locks_of(url):
-            lock.pop(TIME_KEY, None)
+            if TIME_KEY in lock:
+                self._dict[lock["token"]] = {k: v for k, v in lock.items() if k != TIME_KEY}
 
     def locked_since(self, url: str) -> int | None:
         """When a URL was locked itself, in nanoseconds since 1970; None for one that is not."""

@@ -6,7 +6,7 @@ alone, shown to WebDAV's clients as an empty file, and judged when the PUT with 
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, replace
 
 from filebrowser.access.gate import Place, PlaceKey
@@ -37,11 +37,18 @@ class AnnouncedFile:
 
 
 class Placeholders:
-    """All names that wait for their bytes, an hour each. Thread-safe; a restart forgets them."""
+    """All names that wait for their bytes, an hour each. Thread-safe; a restart forgets them.
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    Several processes may share ``names``, with a ``clock`` of them all.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        names: MutableMapping[PlaceKey, AnnouncedFile] | None = None,
+    ) -> None:
         self._clock = clock
-        self._names: dict[PlaceKey, AnnouncedFile] = {}
+        self._names: MutableMapping[PlaceKey, AnnouncedFile] = {} if names is None else names
         self._lock = threading.Lock()
 
     def add(self, place: Place, owner: str, modified: int | None = None) -> AnnouncedFile:
@@ -87,9 +94,9 @@ class Placeholders:
         with self._lock:
             for root, parts in list(self._names):
                 if root == path and parts[: len(names)] == names:
-                    del self._names[root, parts]
+                    self._names.pop((root, parts), None)
 
     def _sweep(self) -> None:
         now = self._clock()
         for key in [key for key, each in self._names.items() if each.expires_at < now]:
-            del self._names[key]
+            self._names.pop(key, None)

@@ -1,7 +1,7 @@
 """WSGI application for WebDAV; the caller's ``FileAccess`` comes in the WSGI environment."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, MutableMapping
 from dataclasses import replace
 from io import BytesIO
 from typing import Any
@@ -98,9 +98,12 @@ def is_folder(environ: dict[str, Any]) -> bool:
 
 
 class DavApplication:
-    """WebDAV as WSGI: wsgidav, but for PROPFIND, which :mod:`filebrowser.dav.propfind` answers."""
+    """WebDAV as WSGI: wsgidav, but for PROPFIND, which :mod:`filebrowser.dav.propfind` answers.
 
-    def __init__(self, mount_path: str) -> None:
+    ``locks``: a table that several processes share; None: the locks of one.
+    """
+
+    def __init__(self, mount_path: str, locks: MutableMapping[str, Any] | None = None) -> None:
         logging.getLogger("wsgidav").setLevel(logging.ERROR)  # it warns of what it refuses
         self._provider = Provider()
         self._wsgidav = WsgiDAVApp(
@@ -108,7 +111,7 @@ class DavApplication:
                 "provider_mapping": {"/": self._provider},
                 "mount_path": mount_path,
                 "middleware_stack": [ErrorPrinter, RequestResolver],
-                "lock_storage": BoundedLockStorage(),
+                "lock_storage": BoundedLockStorage(locks),
                 "property_manager": None,
                 "block_size": BLOCK,
                 "suppress_version_info": True,

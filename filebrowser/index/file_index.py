@@ -145,8 +145,9 @@ class FileIndex:
     def schedule(self, places: Iterable[Place]) -> None:
         """Something came, changed or went at these places: it is compared again, and all below."""
         for place in places:
-            self._schedule_name(str(place.root.path), place.names)
-            self._schedule_folder(str(place.root.path), place.names, deep=True)
+            root, names = index_rows.find_root(place, self._roots)
+            self._schedule_name(root, names)
+            self._schedule_folder(root, names, deep=True)
 
     def schedule_paths(self, paths: Iterable[Path]) -> None:
         """The same for files that a watcher saw change."""

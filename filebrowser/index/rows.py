@@ -6,7 +6,9 @@ Every function works inside a transaction of its caller.
 import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from filebrowser.access.gate import Place
 from filebrowser.index.fts_text import separate_cjk, to_storable, with_word_parts
 from filebrowser.listing.file_kinds import FileKind
 from filebrowser.listing.natural_sort import natural_keys
@@ -35,6 +37,15 @@ class ScannedPicture:
     facts: PictureFacts
     width: int | None = None
     height: int | None = None
+
+
+def find_root(place: Place, roots: Collection[str]) -> tuple[str, tuple[str, ...]]:
+    """The path of an indexed tree, and the names below it: a caller's may lie in one that is."""
+    if str(place.root.path) in roots:
+        return str(place.root.path), place.names
+    path = Path(place.root.path, *place.names)
+    holding = (root for root in roots if path.is_relative_to(root))
+    return next(((root, path.relative_to(root).parts) for root in holding), ("", ()))
 
 
 KnownFiles = Mapping[str, tuple[int, ScannedFile]]

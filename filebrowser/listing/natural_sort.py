@@ -10,8 +10,11 @@ MAX_DIGITS = 40  # digits; longer numbers are compared as they stand
 
 
 def sort_naturally(names: Sequence[str]) -> list[str]:
-    """``names`` sorted naturally."""
+    """``names`` sorted naturally; those whose numbers are equal (2 and 02) as they stand."""
     keys = natural_keys(names)
+    if len(set(keys)) < len(names):  # the names decide between equals
+        names = sorted(names)
+        keys = natural_keys(names)
     order = sorted(range(len(names)), key=keys.__getitem__)
     return [names[index] for index in order]
 
@@ -30,6 +33,6 @@ def natural_keys(names: Sequence[str], width: int | None = None) -> list[str]:
     return "".join(pieces).split(SEPARATOR) if names else []
 
 
-def natural_key(name: str) -> str:
-    """A key for one name, which has an order among all such keys."""
-    return natural_keys((name,), MAX_DIGITS)[0]
+def natural_key(name: str) -> tuple[str, str]:
+    """A key for one name, by which names have the order of :func:`sort_naturally`."""
+    return natural_keys((name,), MAX_DIGITS)[0], name

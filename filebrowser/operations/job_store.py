@@ -92,8 +92,8 @@ RESULTS_ADAPTER: TypeAdapter[tuple[StepResult, ...]] = TypeAdapter(tuple[StepRes
 class FileJobStore:
     """The jobs of one data directory; safe for threads. What it says is on the disk."""
 
-    def __init__(self, path: Path, make_room: MakeRoom = no_reserve) -> None:
-        self._database = FileDatabase(path, LAYOUT)
+    def __init__(self, path: Path, make_room: MakeRoom = no_reserve, shared: bool = False) -> None:
+        self._database = FileDatabase(path, replace(LAYOUT, shared=shared))
         self._make_room = make_room
         self._database.call(lambda rows: None)  # damage shows at the start
 

@@ -11,7 +11,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from filebrowser.access.file_access import FileAccess, Right, check_rights, resolve_path
+from filebrowser.access.file_access import (
+    FileAccess,
+    Right,
+    check_copyable,
+    check_rights,
+    resolve_path,
+)
 from filebrowser.access.gate import (
     Place,
     Root,
@@ -156,6 +162,8 @@ def _destination(access: FileAccess, to: str, alone: bool, exactly: bool) -> tup
 
 def check_step(access: FileAccess, step: FileStep, moves: bool) -> None:
     """Raise what forbids a step."""
+    if not moves:
+        check_copyable(access, step.source)
     if not step.source.names or (moves and not step.source.writable):
         raise NotAllowed(f"{step.source.text!r} cannot be moved away{why_fixed(step.source)}.")
     if read_entry(step.source).kind in (FileKind.LINK, FileKind.SPECIAL) and not moves:

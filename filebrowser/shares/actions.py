@@ -7,7 +7,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from filebrowser.access.file_access import FileAccess, Right, check_rights, resolve_path
+from filebrowser.access.file_access import (
+    FileAccess,
+    Right,
+    check_place,
+    check_rights,
+    resolve_path,
+)
 from filebrowser.access.gate import Place, find_place, open_place
 from filebrowser.errors import NotAFile, NotAllowed, NotHere
 from filebrowser.shares.identity import identity_of
@@ -113,8 +119,8 @@ def _open_shared(share: Share, inner: str, access_of: AccessOfOwner) -> tuple[Pl
     access, below = access_of(share.owner), inner.strip("/")
     if access is None or (below and not share.folder):
         raise NotHere("There is nothing here.")
-    check_rights(access, REQUIRED_RIGHTS)
     top = find_place(share.path, access.roots)
+    check_place(access, top, REQUIRED_RIGHTS)
     fd = open_place(top)
     if identity_of(fd) != share.identity:
         os.close(fd)

@@ -1,6 +1,6 @@
 """Share store: one SQLite file, written before a link is returned."""
 
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 
 from filebrowser.database import FileDatabase, FileDatabaseSchema
@@ -35,8 +35,8 @@ COLUMNS = ", ".join(field.name for field in fields(Share))
 class ShareStore:
     """The table of shares in the file ``path``; threads and processes may use it at once."""
 
-    def __init__(self, path: Path) -> None:
-        self._database = FileDatabase(path, LAYOUT)
+    def __init__(self, path: Path, shared: bool = False) -> None:
+        self._database = FileDatabase(path, replace(LAYOUT, shared=shared))
         self._database.call(lambda rows: None)  # damage shows at the start
 
     def close(self) -> None:

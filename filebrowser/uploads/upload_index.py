@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -25,6 +25,9 @@ from filebrowser.uploads.space import (
 
 MOVED_STATES = frozenset({UploadState.PUBLISHING, UploadState.DONE, UploadState.SKIPPED})
 """States in which all bytes came, and lie where uploads do no more."""
+
+BEGUN_SECONDS = 60.0
+"""Seconds after which an upload without a record was never quite begun, by no process."""
 
 USAGE_MIN_AGE = 1.0  # seconds for which a sum is good enough to refuse by
 
@@ -71,6 +74,26 @@ class UploadIndex:
         if upload is None:
             raise NotHere(f"There is no upload {upload_id[:64]!r}.")
         return upload
+
+    def reload(self, upload_id: str) -> None:
+        """Take up what another process has made of an upload, in which nobody is here."""
+        try:
+            with staging_area.open_upload(self.root, upload_id) as here:
+                record = _read_record(here, upload_id)
+        except NotHere:
+            record = None
+        self.recovered_ids.discard(upload_id)
+        if record is None:
+            self.records.pop(upload_id, None)
+        else:
+            self.records[upload_id] = record
+
+    def reload_all(self, is_own: Callable[[str], bool]) -> None:
+        """The same of all uploads, but those where somebody of this process is."""
+        ids = {*staging_area.list_upload_ids(self.root), *self.records}
+        for upload_id in ids:
+            if not is_own(upload_id):
+                self.reload(upload_id)
 
     def create(self, upload: Upload, limits: UploadLimits) -> Upload:
         """Promise room to a new upload and make its place, or raise ``NoRoom`` and its kin."""
@@ -186,22 +209,37 @@ class UploadIndex:
             os.close(data)
 
 
-def load_upload_index(root: Root) -> UploadIndex:
-    """Read what waits below a root. What was never quite begun is taken away."""
+def load_upload_index(root: Root, unfit_seconds: float = 0.0) -> UploadIndex:
+    """Read what waits below a root. What was never quite begun is taken away.
+
+    That is a folder without a record, which is ``unfit_seconds`` old.
+    """
     index = UploadIndex(root)
     for upload_id in staging_area.list_upload_ids(root):
         try:
             with staging_area.open_upload(root, upload_id) as here:
-                record = staging_area.load_record(here)
-                touched = _data_mtime(here)
+                record = _read_record(here, upload_id)
+                age = time.time() - os.fstat(here).st_mtime
         except NotHere:
+            record, age = None, unfit_seconds
+        if record is not None:
+            index.records[upload_id] = record
+        elif age >= unfit_seconds or not unfit_seconds:
             staging_area.delete_upload(root, upload_id)
-            continue
-        if record is None or record.id != upload_id:
-            staging_area.delete_upload(root, upload_id)
-        else:
-            index.records[upload_id] = replace(record, touched=max(record.touched, touched))
     return index
+
+
+def load_shared_index(root: Root) -> UploadIndex:
+    """The same where another process may be beginning an upload at this moment."""
+    return load_upload_index(root, BEGUN_SECONDS)
+
+
+def _read_record(here: int, upload_id: str) -> Upload | None:
+    """The record of an open upload; None where there is none of it."""
+    record = staging_area.load_record(here)
+    if record is None or record.id != upload_id:
+        return None
+    return replace(record, touched=max(record.touched, _data_mtime(here)))
 
 
 def _data_mtime(here: int) -> float:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from filebrowser.uploads.errors import Busy, TooMany, TooManyInAll
 
@@ -38,11 +39,40 @@ def no_interrupt() -> None:
     """The interrupt of a turn that waits for no bytes."""
 
 
-class UploadLocks:
-    """Hands out turns. Thread-safe; it knows of one process, the files' locks of all."""
+@dataclass(frozen=True, slots=True)
+class OtherHolder:
+    """Who has a turn in another process."""
 
-    def __init__(self, per_owner: int = 16, in_all: int = 64) -> None:
-        self.per_owner, self.in_all = per_owner, in_all
+    silent_seconds: float  # since something came
+    sending: bool
+
+
+class SharedTurns(Protocol):
+    """Turns among processes that work on the same folders. They end with their process.
+
+    Raises what its server raises where that cannot be asked.
+    """
+
+    def claim(self, name: str, lock: UploadLock, wanted: bool, /) -> OtherHolder | None:
+        """Take a turn; None if that was done. The holder is interrupted if it is ``wanted``."""
+        ...
+
+    def leave(self, name: str, lock: UploadLock, /) -> None:
+        """Give the turn back. Never fails."""
+        ...
+
+    def is_held(self, name: str, /) -> bool:
+        """Whether any process has the turn."""
+        ...
+
+
+class UploadLocks:
+    """Hands out turns. Thread-safe; without ``shared`` it knows of one process."""
+
+    def __init__(
+        self, per_owner: int = 16, in_all: int = 64, shared: SharedTurns | None = None
+    ) -> None:
+        self.per_owner, self.in_all, self.shared = per_owner, in_all, shared
         self._locks: dict[str, UploadLock] = {}
         self._changed = threading.Condition()
 
@@ -68,7 +98,11 @@ class UploadLocks:
             lock.touch()
             self._locks[upload_id] = lock
         try:
-            yield lock
+            if self.shared is None:
+                yield lock
+            else:
+                with self._hold_shared(self.shared, upload_id, lock, at_once):
+                    yield lock
         finally:
             with self._changed:
                 del self._locks[upload_id]
@@ -83,6 +117,12 @@ class UploadLocks:
 
     def is_locked(self, upload_id: str) -> bool:
         """Whether somebody is at this upload now."""
+        if self.is_own(upload_id):
+            return True
+        return self.shared is not None and self.shared.is_held(upload_id)
+
+    def is_own(self, upload_id: str) -> bool:
+        """Whether somebody is at this upload in this process."""
         with self._changed:
             return upload_id in self._locks
 
@@ -103,6 +143,25 @@ class UploadLocks:
             if lively or waited > LOCK_TIMEOUT:
                 raise Busy("Bytes are coming to this upload from somewhere else. Try again later.")
             self._changed.wait(POLL_SECONDS)
+
+    @contextmanager
+    def _hold_shared(
+        self, shared: SharedTurns, upload_id: str, lock: UploadLock, at_once: bool
+    ) -> Iterator[None]:
+        """As :meth:`_wait_for`, for a holder in another process."""
+        stale, begun, wanted = 0.0 if at_once else STALE_SECONDS, time.monotonic(), at_once
+        while (holder := shared.claim(upload_id, lock, wanted)) is not None:
+            waited = time.monotonic() - begun
+            lively = holder.sending and not wanted and waited > STALE_SECONDS
+            if lively or waited > LOCK_TIMEOUT:
+                raise Busy("Bytes are coming to this upload from somewhere else. Try again later.")
+            wanted = wanted or holder.silent_seconds >= stale
+            time.sleep(POLL_SECONDS)
+        lock.touch()
+        try:
+            yield
+        finally:
+            shared.leave(upload_id, lock)
 
     def _check_limits(self, owner: str) -> None:
         sending = Counter(turn.owner for turn in self._locks.values() if turn.sending)

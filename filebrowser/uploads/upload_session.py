@@ -52,6 +52,7 @@ class UploadSession:
     staging_fd: int
     lock: UploadLock
     upload: Upload
+    sync_always: bool = False  # the next piece may come to a process of another machine
 
     @property
     def offset(self) -> int:
@@ -226,7 +227,9 @@ class UploadSession:
                     raise WrongChecksum("The bytes are not those of the checksum. Send them again.")
                 return
             self._accept_chunk(chunk, writer)
-        if writer.offset == self.upload.length or writer.offset - writer.durable >= MIN_SYNC_BYTES:
+        unsafe = writer.offset - writer.durable
+        least = 1 if self.sync_always else MIN_SYNC_BYTES
+        if writer.offset == self.upload.length or unsafe >= least:
             writer.sync()
         self.index.records[self.upload.id] = replace(self.upload, touched=time.time())
 

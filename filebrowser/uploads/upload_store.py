@@ -18,8 +18,13 @@ from filebrowser.uploads.records import Conflict, Upload, UploadKind, UploadSpec
 from filebrowser.uploads.reservations import SpaceCounter
 from filebrowser.uploads.rules import ContentRules
 from filebrowser.uploads.space import UploadLimits
-from filebrowser.uploads.upload_index import UploadIndex, load_upload_index, unfinished_uploads
-from filebrowser.uploads.upload_locks import UploadLock, UploadLocks, no_interrupt
+from filebrowser.uploads.upload_index import (
+    UploadIndex,
+    load_shared_index,
+    load_upload_index,
+    unfinished_uploads,
+)
+from filebrowser.uploads.upload_locks import SharedTurns, UploadLock, UploadLocks, no_interrupt
 from filebrowser.uploads.upload_session import (
     UploadChunk,
     UploadSession,
@@ -33,20 +38,22 @@ from filebrowser.watch.file_events import FileEvent
 class UploadStore:
     """Everything that waits below some roots. Thread-safe.
 
-    ``published`` hears of each file that an upload became.
+    ``published`` hears of each file that an upload became. With ``shared`` other processes take
+    uploads into the same folders: each goes on where the other was.
     """
 
     limits: UploadLimits = field(default_factory=UploadLimits)
     rules: ContentRules = field(default_factory=ContentRules)
     on_published: Callable[[FileEvent], object] = field(default=lambda happening: None)
     clock: Callable[[], float] = time.time
+    shared: SharedTurns | None = None
     locks: UploadLocks = field(init=False)
     _indexes: dict[Path, UploadIndex] = field(default_factory=dict, init=False)
     _completion: UploadCompletion = field(init=False)
     _open_lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def __post_init__(self) -> None:
-        self.locks = UploadLocks(self.limits.at_once, self.limits.at_once_in_all)
+        self.locks = UploadLocks(self.limits.at_once, self.limits.at_once_in_all, self.shared)
         self._completion = UploadCompletion(self.rules, self.on_published)
 
     def begin(self, access: FileAccess, spec: UploadSpec) -> Upload:
@@ -72,7 +79,7 @@ class UploadStore:
                 )
             if spec.conflict is Conflict.SKIP:
                 upload = replace(upload, state=UploadState.SKIPPED, path=f"/{place.text}")
-        index = self._index_of(root)
+        index = self._whole_index_of(root)
         try:
             upload = index.create(upload, self.limits)
         except OSError as error:
@@ -131,7 +138,7 @@ class UploadStore:
         check_rights(access, {Right.CREATE})
         uploads = [
             upload
-            for _, index in self._indexes_of(access.roots)
+            for _, index in self._indexes_of(access.roots, whole=True)
             for upload in tuple(index.records.values())
             if upload.owner == access.who
             and (upload.order.parts, upload.order.path) == (spec.parts, spec.path)
@@ -174,14 +181,14 @@ class UploadStore:
         Every door that writes on a caller's word asks here: quota and spare count them together.
         Raises ``NoRoom``.
         """
-        with self._index_of(root).reserve(self.limits, size) as room:
+        with self._whole_index_of(root).reserve(self.limits, size) as room:
             yield room
 
     def list_unfinished(self, access: FileAccess) -> list[UploadStatus]:
         """The caller's uploads that have not ended, with the bytes that have come so far."""
         check_rights(access, {Right.CREATE})
         statuses = []
-        for _, index in self._indexes_of(access.roots):
+        for _, index in self._indexes_of(access.roots, whole=True):
             for upload in unfinished_uploads(tuple(index.records.values()), access.who):
                 statuses.append(UploadStatus(upload, index.bytes_received(upload)))
         return statuses
@@ -194,7 +201,7 @@ class UploadStore:
     def sweep(self, roots: Sequence[Root]) -> None:
         """Finish what a crash left unfinished at its last step; take away what has expired."""
         for root in _writable(roots):
-            index = self._index_of(root)
+            index = self._whole_index_of(root)
             for upload in tuple(index.records.values()):
                 if not self.locks.is_locked(upload.id):
                     with (
@@ -227,14 +234,24 @@ class UploadStore:
         with self._open_lock:
             index = self._indexes.get(root.path)
             if index is None:
-                index = self._indexes[root.path] = load_upload_index(root)
+                load = load_upload_index if self.shared is None else load_shared_index
+                index = self._indexes[root.path] = load(root)
         return index
 
-    def _indexes_of(self, roots: Sequence[Root]) -> Iterator[tuple[Root, UploadIndex]]:
+    def _whole_index_of(self, root: Root) -> UploadIndex:
+        """The index, with what other processes have begun and ended."""
+        index = self._index_of(root)
+        if self.shared is not None:
+            index.reload_all(self.locks.is_own)
+        return index
+
+    def _indexes_of(
+        self, roots: Sequence[Root], whole: bool = False
+    ) -> Iterator[tuple[Root, UploadIndex]]:
         """Of the roots that take uploads. One whose disk is away now holds up no other."""
         for root in _writable(roots):
             try:
-                index = self._index_of(root)
+                index = self._whole_index_of(root) if whole else self._index_of(root)
             except (FileError, OSError):  # the sweeper says so in the log
                 continue
             yield root, index
@@ -242,6 +259,8 @@ class UploadStore:
     def _find(self, access: FileAccess, upload_id: str) -> tuple[Root, UploadIndex]:
         check_rights(access, {Right.CREATE})
         for root, index in self._indexes_of(access.roots):
+            if self.shared is not None and not self.locks.is_own(upload_id):
+                index.reload(upload_id)
             upload = index.records.get(upload_id)
             if upload is not None and upload.owner == access.who and not self._is_expired(upload):
                 return root, index
@@ -267,8 +286,11 @@ class UploadStore:
     def _open_session(
         self, root: Root, index: UploadIndex, upload_id: str, turn: UploadLock
     ) -> Iterator[UploadSession]:
+        is_shared = self.shared is not None
+        if is_shared:
+            index.reload(upload_id)
         with staging_area.open_upload(root, upload_id) as here:
-            session = UploadSession(root, index, here, turn, index.get(upload_id))
+            session = UploadSession(root, index, here, turn, index.get(upload_id), is_shared)
             session.recover()
             yield session
 

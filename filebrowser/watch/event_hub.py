@@ -8,7 +8,7 @@ import secrets
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from filebrowser.watch.debounce import FileChange
 from filebrowser.watch.file_events import FileEvent, FileEventKind
 
 MAX_EVENTS = 2000  # happenings
+CATCH_UP_SECONDS = 1.0  # for which a number that another process has given is waited for
 DUPLICATE_SECONDS = 3.0  # within which the watcher's word for what a verb told is no news
 
 
@@ -34,24 +35,57 @@ class NumberedEvent:
 
 
 class FileEventHub:
-    """Numbers events and keeps the latest ones for listeners. Thread-safe."""
+    """Numbers events and keeps the latest ones for listeners. Thread-safe.
 
-    def __init__(self, most: int = MAX_EVENTS) -> None:
+    With ``relay`` the hubs of several processes tell the same: it passes an event on to all of
+    them, this one too (:meth:`receive`), or returns False where it cannot now.
+    """
+
+    def __init__(
+        self, most: int = MAX_EVENTS, relay: Callable[[FileEvent], bool] | None = None
+    ) -> None:
         self.epoch = secrets.token_hex(4)  # numbers of another process are no numbers of ours
+        self._relay = relay
         self._events: deque[NumberedEvent] = deque(maxlen=most)
         self._seq = 0
-        self._last: dict[tuple[Path, tuple[str, ...]], tuple[float, DirectoryEntry | None]] = {}
+        self._forgotten = 0  # the latest number of which nothing is kept
+        self._last: dict[Path, tuple[float, DirectoryEntry | None]] = {}
         self._changed = threading.Condition()
+        self._own_epoch = self.epoch
 
     def publish(self, event: FileEvent) -> None:
         """Publish an event, unless the same state was published a moment ago."""
         entry = None if event.kind is FileEventKind.DELETED else _read_entry(event.place)
+        if self._relay is not None:
+            with self._changed:
+                if self._is_known(event, entry):
+                    return
+            if self._relay(event):
+                return
         with self._changed:
             if self._is_duplicate(event, entry):
                 return
-            self._seq += 1
-            self._events.append(NumberedEvent(self._seq, event, entry, time.monotonic()))
-            self._changed.notify_all()
+            if self.epoch != self._own_epoch:  # numbers of all are given without us now
+                self._begin(self._own_epoch, self._seq)
+            self._append(NumberedEvent(self._seq + 1, event, entry, time.monotonic()))
+
+    def receive(self, epoch: str, seq: int, event: FileEvent) -> None:
+        """An event that a process has passed on to all, with its number."""
+        entry = None if event.kind is FileEventKind.DELETED else _read_entry(event.place)
+        with self._changed:
+            if epoch != self.epoch:
+                self._begin(epoch, seq - 1)
+            if self._is_duplicate(event, entry):
+                self._seq = seq
+            else:
+                self._append(NumberedEvent(seq, event, entry, time.monotonic()))
+
+    def restart(self, epoch: str, seq: int) -> None:
+        """Begin after a number of all; who knows an earlier one is told to list again."""
+        with self._changed:
+            if (epoch, seq) != (self.epoch, self._seq):
+                self._begin(epoch, seq)
+                self._changed.notify_all()
 
     @property
     def latest(self) -> int:
@@ -61,11 +95,24 @@ class FileEventHub:
     def since(self, seq: int, seconds: float) -> Sequence[NumberedEvent] | None:
         """What came after number ``seq``, waiting for it; None where some of it is forgotten."""
         with self._changed:
+            if self._relay is not None and seq > self._seq:
+                self._changed.wait_for(lambda: seq <= self._seq, min(seconds, CATCH_UP_SECONDS))
             if seq == self._seq:
                 self._changed.wait(seconds)
-            if not 0 <= seq <= self._seq or self._seq - seq > len(self._events):
+            if not self._forgotten <= seq <= self._seq:
                 return None
             return [event for event in self._events if event.seq > seq]
+
+    def _begin(self, epoch: str, seq: int) -> None:
+        self.epoch, self._seq, self._forgotten = epoch, seq, seq
+        self._events.clear()
+
+    def _append(self, event: NumberedEvent) -> None:
+        if len(self._events) == self._events.maxlen:
+            self._forgotten = self._events[0].seq
+        self._seq = event.seq
+        self._events.append(event)
+        self._changed.notify_all()
 
     def wake(self) -> None:
         """Let everybody who waits look again."""
@@ -73,18 +120,21 @@ class FileEventHub:
             self._changed.notify_all()
 
     def _is_duplicate(self, event: FileEvent, entry: DirectoryEntry | None) -> bool:
-        """Whether this was told already: by a verb, and now by the watcher."""
-        now, key = time.monotonic(), event.place.key
-        at, known = self._last.get(key, (-DUPLICATE_SECONDS, None))
-        if now - at < DUPLICATE_SECONDS and known == entry:
+        """Whether this was told already: by a verb, and now by the watcher. Else it is noted."""
+        if self._is_known(event, entry):
             return True
-        self._last[key] = (now, entry)
+        now = time.monotonic()
+        self._last[_path_of(event.place)] = (now, entry)
         if event.previous is not None:
-            self._last[event.previous.key] = (now, None)
+            self._last[_path_of(event.previous)] = (now, None)
         if len(self._last) > 2 * MAX_EVENTS:
             young = {k: v for k, v in self._last.items() if now - v[0] < DUPLICATE_SECONDS}
             self._last = young if len(young) <= MAX_EVENTS else {}
         return False
+
+    def _is_known(self, event: FileEvent, entry: DirectoryEntry | None) -> bool:
+        at, known = self._last.get(_path_of(event.place), (-DUPLICATE_SECONDS, None))
+        return time.monotonic() - at < DUPLICATE_SECONDS and known == entry
 
 
 def visible_paths(access: FileAccess, place: Place) -> tuple[str, ...]:
@@ -136,6 +186,11 @@ def _is_hidden(root: Root, names: tuple[str, ...]) -> bool:
     except FileError:
         return True
     return False
+
+
+def _path_of(place: Place) -> Path:
+    """What tells a place from others, whichever of several trees it was reached by."""
+    return Path(place.root.path, *place.names)
 
 
 def _read_entry(place: Place) -> DirectoryEntry | None:

@@ -5,6 +5,7 @@ tensors that were read without running anything of the file.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from functools import partial
 from importlib import import_module
 from types import MappingProxyType, SimpleNamespace
@@ -49,6 +50,12 @@ class PreprocessorNetworks:
         self._registry = registry
         self._device = device
         self._residency = residency or Residency(ram_headroom_of())
+
+    def for_user(self, registry: Registry) -> "PreprocessorNetworks":
+        """The same with one user's models; networks in memory are shared."""
+        mine = copy(self)
+        mine._registry = registry
+        return mine
 
     @torch.no_grad()
     def draw(

@@ -1,6 +1,7 @@
 """Face restorers of one device, they and their helpers kept as memory allows."""
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -68,6 +69,12 @@ class FaceRestorers:
         self._device = device
         self._codeformer = codeformer
         self._residency = residency or Residency(ram_headroom_of())
+
+    def for_user(self, registry: Registry) -> "FaceRestorers":
+        """The same with one user's models; networks in memory are shared."""
+        mine = copy(self)
+        mine._registry = registry
+        return mine
 
     def find(self, name: str) -> RestorerFiles:
         """The files of the restorer ``name``. Raises :class:`ModelNotFound` with what lacks."""

@@ -1,9 +1,11 @@
-"""The index of models with hashes that became known after it was made."""
+"""Hashes that become known after an index of models was made: whose turn it is, and the index."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from generator.models.index import Identity, ModelFile, ModelIndex
+from generator.models.kinds import FOLDERS_BY_KIND
 
 
 def fill_hashes(index: ModelIndex, files_with_hashes: Mapping[Identity, ModelFile]) -> ModelIndex:
@@ -21,3 +23,20 @@ def _fill_hash(file: ModelFile, hashed: ModelFile | None) -> ModelFile:
         return file
     payload = hashed.payload_sha256 if file.kind is hashed.kind else file.payload_sha256
     return replace(file, sha256=hashed.sha256, payload_sha256=payload)
+
+
+def next_unhashed(
+    index: ModelIndex, tried: Container[Identity], below: Path | None = None
+) -> ModelFile | None:
+    """Checkpoints come first, and of a kind the newest: it is the one that somebody waits for."""
+    for kind in FOLDERS_BY_KIND:
+        waiting = [
+            f
+            for f in index.files_of(kind)
+            if not f.sha256
+            and f.identity not in tried
+            and (below is None or f.path.is_relative_to(below))
+        ]
+        if waiting:
+            return max(waiting, key=lambda file: file.mtime_ns)
+    return None

@@ -9,7 +9,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from generator.models.contents_cache import ContentsCache
 from generator.models.drawable import CheckpointVerdict, judge_checkpoint
 from generator.models.embedding_facts import text_width
 from generator.models.families.family import Family
-from generator.models.hashed_index import fill_hashes
+from generator.models.hashed_index import fill_hashes, next_unhashed
 from generator.models.hashes import HashCache, compute_folder_hashes, compute_hashes
 from generator.models.index import Identity, ModelFile, ModelIndex, natural_key, without_hash
 from generator.models.kinds import FOLDERS_BY_KIND, Folders, ModelKind
@@ -56,8 +56,9 @@ class Registry:
     """The current index, safe to use from many threads.
 
     Without ``hash_cache`` nothing is hashed (``--no-hashing``); ``kept_in`` is the folder for what
-    pickled files were converted to, ``contents_cache`` keeps what headers tell. The first use
-    scans. ``start`` adds a background thread, which hashes and looks again at unfinished files.
+    pickled files were converted to, ``contents_cache`` keeps what headers tell. Files that are not
+    ``hashed_below`` it are hashed by another registry, or when asked. The first use scans.
+    ``start`` adds a background thread, which hashes and looks again at unfinished files.
     """
 
     def __init__(
@@ -67,11 +68,13 @@ class Registry:
         *,
         kept_in: Path | None = None,
         contents_cache: ContentsCache | None = None,
+        hashed_below: Path | None = None,
     ) -> None:
         self.folders = folders
         self.hash_cache = hash_cache
         self.kept_in = kept_in
         self.contents_cache = contents_cache
+        self.hashed_below = hashed_below  # None: every file is hashed in the background
         self._scanning = threading.Lock()  # held while looking at the disk
         self._changing = threading.Lock()  # held while swapping the index
         self._index: ModelIndex | None = None
@@ -159,6 +162,11 @@ class Registry:
         with self._reading:
             self._families = tuple(families)
             self._verdicts.clear()
+
+    @property
+    def plugin_families(self) -> tuple[Family, ...]:
+        """The families of plugins by which checkpoints are judged."""
+        return self._families
 
     def find_checkpoint(self, name: str = "", exact: bool = True) -> ModelFile:
         """As :meth:`ModelIndex.find_checkpoint`; looks at the disk before it gives up."""
@@ -349,7 +357,7 @@ class _HashThread(threading.Thread):
         done: dict[Identity, ModelFile] = {}
         published = time.monotonic()
         while self.registry.hash_cache and not self._stopped.is_set():
-            file = _next_unhashed(self.registry.index, tried)
+            file = next_unhashed(self.registry.index, tried, self.registry.hashed_below)
             late = time.monotonic() - published > PUBLISH_SECONDS
             if done and (file is None or late or file.size > LARGE_FILE_BYTES):
                 self.registry._publish(done)
@@ -379,12 +387,3 @@ def _log_rejected(fresh: ModelIndex, before: ModelIndex | None) -> None:
         log.warning("not listed: %s", reason)
     if len(news) > MAX_LOGGED:
         log.warning("not listed: %d files more", len(news) - MAX_LOGGED)
-
-
-def _next_unhashed(index: ModelIndex, tried: Container[Identity]) -> ModelFile | None:
-    """Checkpoints come first, and of a kind the newest: it is the one that somebody waits for."""
-    for kind in FOLDERS_BY_KIND:
-        waiting = [f for f in index.files_of(kind) if not f.sha256 and f.identity not in tried]
-        if waiting:
-            return max(waiting, key=lambda file: file.mtime_ns)
-    return None

@@ -4,6 +4,7 @@ Contract section 5.8. The networks' layouts are spandrel's to know.
 """
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +57,12 @@ class Upscalers:
         self._registry = registry
         self._device = device
         self._residency = residency or Residency(ram_headroom_of())
+
+    def for_user(self, registry: Registry) -> "Upscalers":
+        """The same with one user's models; networks in memory are shared."""
+        mine = copy(self)
+        mine._registry = registry
+        return mine
 
     def enlarge(
         self,

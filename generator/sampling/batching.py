@@ -61,13 +61,17 @@ class NetworkCall:
 class Seat:
     """One job among those that run side by side. ``alone``: it shares no call with others."""
 
-    def __init__(self, batcher: "StepBatcher") -> None:
+    def __init__(
+        self, batcher: "StepBatcher", hold: Callable[[float], None] = lambda weight: None
+    ) -> None:
+        """``hold``: is told the job's share of the device whenever it changes."""
         self.alone = False
-        self.seconds = 0.0
-        """Of the device: its own turns, and of joint calls the share of its rows."""
+        self.waited = 0.0
+        """Seconds in calls of the network but for the share of its rows."""
+        self.hold = hold
         self._batcher = batcher
         self._has_turn = threading.Event()
-        self._since = 0.0
+        self._called_at: float | None = None  # None: it waits for its first turn
         self._outcome: Tensor | Exception | None = None
 
     def predict(self, call: NetworkCall) -> Tensor:
@@ -85,13 +89,16 @@ class Seat:
 
     def begin_turn(self, now: float) -> None:
         """The turn is this job's from ``now`` on."""
-        self._since = now
+        if self._called_at is not None:
+            self.waited += now - self._called_at
+        self.hold(1.0)
         self._has_turn.set()
 
     def end_turn(self, now: float) -> None:
         """The turn is given up."""
         self._has_turn.clear()
-        self.seconds += now - self._since
+        self._called_at = now
+        self.hold(0.0)
 
     def await_turn(self) -> None:
         """Wait until the turn is this job's."""
@@ -100,7 +107,7 @@ class Seat:
     def keep(self, outcome: Tensor | Exception, seconds: float) -> None:
         """What became of its call, and the share of the time that it took."""
         self._outcome = outcome
-        self.seconds += seconds
+        self.waited -= seconds
 
     def take_outcome(self) -> Tensor:
         """The answer to its call. Raises what the call raised."""
@@ -148,9 +155,9 @@ class StepBatcher:
         return self._seats > 1
 
     @contextmanager
-    def seat(self) -> Iterator[Seat]:
-        """A job's place; the block begins with the job's first turn."""
-        seat = Seat(self)
+    def seat(self, hold: Callable[[float], None] = lambda weight: None) -> Iterator[Seat]:
+        """A job's place; the block begins with the job's first turn. ``hold``: see ``Seat``."""
+        seat = Seat(self, hold)
         with self._lock:
             self._ready.append(seat)
             if not self._is_taken:
@@ -195,6 +202,8 @@ class StepBatcher:
         """Compute the calls of one key; those who waited want the turn again."""
         with self._lock:
             group = self._choose_group()
+        for each in group:
+            each.seat.hold(float(len(each.call)))
         started = self.clock()
         outcomes = self._evaluate([each.call for each in group])
         seconds, rows = self.clock() - started, sum(len(each.call) for each in group)
@@ -202,6 +211,7 @@ class StepBatcher:
             self._count(len(group), rows)
             for each, outcome in zip(group, outcomes, strict=True):
                 each.seat.keep(outcome, seconds * len(each.call) / rows)
+                each.seat.hold(0.0)
                 self._ready.append(each.seat)
             self._pass_turn()
 

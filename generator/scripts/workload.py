@@ -6,7 +6,7 @@ The worker counts again what a script really draws
 
 import base64
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import prod
 from types import MappingProxyType
 from typing import Any
@@ -37,10 +37,23 @@ ScriptRequests = Callable[[GenerationRequest, Arguments], Iterator[tuple[Generat
 """The requests that a script draws, and how often each."""
 
 
+@dataclass(frozen=True, slots=True)
+class JobSize:
+    """How many pictures a request draws, and the megapixel-steps that they take."""
+
+    pictures: int
+    megapixel_steps: float
+
+
 def check_job_workload(
     request: GenerationRequest, most: float, samplers: Sequence[str] = ()
 ) -> float:
-    """The megapixel-steps of a request; more than ``most``, or too many pictures, are refused.
+    """The megapixel-steps of a request; raises as :func:`measure_job`."""
+    return measure_job(request, most, samplers).megapixel_steps
+
+
+def measure_job(request: GenerationRequest, most: float, samplers: Sequence[str] = ()) -> JobSize:
+    """The size of a request; more megapixel-steps than ``most``, or too many pictures, are refused.
 
     ``samplers`` are names that plugins bring. A plugin's own script counts once here. Raises
     :class:`BadRequest`.
@@ -48,7 +61,7 @@ def check_job_workload(
     script = request.script
     if script is None:
         check_workload(megapixel_steps(request), most)
-        return megapixel_steps(request)
+        return JobSize(request.picture_count, megapixel_steps(request))
     count = REQUESTS_BY_SCRIPT.get(script.title, _plain_requests)
     if script.title == PROMPTS_FROM_FILE:
         parts = _line_requests(request, script.arguments, samplers)
@@ -60,7 +73,7 @@ def check_job_workload(
         check_count(pictures)  # stops the counting, too
         total_steps += times * megapixel_steps(part)
     check_workload(total_steps, most, f"The script {script.title!r}")
-    return total_steps
+    return JobSize(pictures, total_steps)
 
 
 def _plain_requests(request: GenerationRequest, arguments: Arguments) -> Iterator[tuple[Any, int]]:

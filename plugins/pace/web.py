@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -17,6 +17,7 @@ from plugins.pace.records import (
     MAX_AGE_SECONDS,
     PICTURES,
     SECONDS,
+    Figures,
     Pace,
     PaceRecords,
 )
@@ -124,9 +125,17 @@ class Plugin:
         """One sum."""
         return lambda: {(): self.records.read_figures().sum(name)}
 
+    def visible_figures(self, ask: Ask) -> Figures:
+        """The figures without kinds of checkpoints that the caller may not know of."""
+        figures = self.records.read_figures()
+        if ask.checkpoints is None:
+            return figures
+        seen = tuple(pace for pace in figures.paces if pace.kind.model in ask.checkpoints)
+        return replace(figures, paces=seen)
+
     def figures(self, ask: Ask) -> Reply:
         """Everything that is known."""
-        all_figures = self.records.read_figures()
+        all_figures = self.visible_figures(ask)
         sums = {name: kinds.get("", kinds) for name, kinds in all_figures.sums.items()}
         return Reply({"paces": [to_json(pace) for pace in all_figures.paces], **sums})
 
@@ -140,7 +149,7 @@ class Plugin:
         kind = StepKind(
             request.model, request.sampler_name, request.width, request.height, request.batch_size
         )
-        result = estimate(self.records.read_figures(), kind, request.steps, request.n_iter)
+        result = estimate(self.visible_figures(ask), kind, request.steps, request.n_iter)
         if result is None:
             return Reply({"seconds": None})
         seconds = {

@@ -1,7 +1,14 @@
 import { expect, test } from 'vitest'
 
-import en from '../locales/en.json'
-import zh from '../locales/zh.json'
+import accountEn from '../locales/account/en.json'
+import accountZh from '../locales/account/zh.json'
+import pageEn from '../locales/en.json'
+import pageZh from '../locales/zh.json'
+
+const [en, zh] = [
+  { ...pageEn, ...accountEn },
+  { ...pageZh, ...accountZh },
+]
 
 const SOURCES = import.meta.glob<string>(['./**/*.vue', './**/*.ts', '!./**/*.test.ts'], {
   query: '?raw',

@@ -54,7 +54,7 @@ def running_easel(data_dir: Path, *flags: str, port: int = 0) -> Iterator[Easel]
     port = port or free_port()
     easel = Easel(f"http://127.0.0.1:{port}", data_dir)
     log = data_dir.parent / f"{data_dir.name}.log"
-    command = [sys.executable, "-m", "webapp", "serve", f"--data-dir={data_dir}"]
+    command = [sys.executable, "-m", "webapp", "serve", f"--data-dir={data_dir}", "--threads=1"]
     environ = {key: text for key, text in os.environ.items() if not key.startswith("EASEL_")}
     with log.open("w") as out:
         service = subprocess.Popen(

@@ -148,9 +148,9 @@ def test_a_frame_carries_the_id_of_its_request(build: Any) -> None:
     seen: list[str] = []
     put = house.store.put
 
-    def noting(frame: Frame) -> int:
+    def noting(frame: Frame, *words: Any) -> int:
         seen.append(frame.tags["request"])
-        return int(put(frame))
+        return int(put(frame, *words))
 
     house.store.put = noting
     body = {"width": 8, "height": 8}

@@ -177,6 +177,7 @@ def test_the_page_names_every_figure_and_its_labels(build: Any) -> None:
     house = build()
     house.txt2img(TINY)
     house.store.add_to_counter("restarts", {"process": "web"})
+    house.store.add_to_counter("charges_dropped", {})
     house.store.add_to_counter("cache_requests", {"cache": "checkpoint", "result": "hit"})
     house.store.record_heartbeat(
         WorkerState(WorkerId.parse("cpu@x:1"), "idle", "", "", time.time(), {"rss": 1})

@@ -14,6 +14,7 @@ from flask_login import LoginManager, UserMixin, current_user, login_user, logou
 from webapp.access.cors import AllowedOrigins
 from webapp.access.credentials import OWNER_CALLER, Caller, CredentialSource, parse_authorization
 from webapp.access.eas_signature import read_signed_request
+from webapp.access.forwarded import PEER
 from webapp.access.login_throttle import LoginThrottle
 from webapp.access.page_origin import SAFE_METHODS, check_host, check_origin, is_untrusted_page
 from webapp.access.revoked_logins import RevokedLogins
@@ -37,6 +38,8 @@ FILEBROWSER_TOKEN = "X-Auth"
 
 SIGNED_ENDPOINTS = frozenset({"files.by_path", "files.by_absolute_path"})
 """What a signed link opens without a credential."""
+
+VOID_LINK = "This link has expired or was changed; ask for a new one."
 
 NO_ORIGINS = AllowedOrigins()
 INNER_CALLER, PREDICT_PATH = "easel.caller", "easel.predict_path"
@@ -103,7 +106,9 @@ def check_access(
     inner = request.environ.get(INNER_CALLER)
     if isinstance(inner, Caller):  # an entry that this caller has put, who may be gone since
         if credentials.recheck(inner) is None:
-            raise NotAuthenticated("The account that has put this entry is disabled or removed")
+            raise NotAuthenticated(
+                "The account that has put this entry is disabled, removed or of a narrower role"
+            )
         g.caller = inner
         bind(user=inner.name)
         check_scope(inner, scope)
@@ -138,7 +143,7 @@ def check_signed_link(signer: UrlSigner) -> Caller:
     expires, signature = (request.args.get(name, "") for name in names)
     path = request.path.removeprefix("/file=")
     if not signer.verify(path, expires, signature):
-        raise Forbidden("This link has expired or was changed; ask for a new one.")
+        raise Forbidden(VOID_LINK)
     return Caller("", AccessScope.READ)
 
 
@@ -174,7 +179,7 @@ def identify(
     if is_untrusted_page(origins):
         raise NotAuthenticated("Not authenticated: a page of another origin has no login here")
     if caller := caller_of_cookie(credentials) or credentials.by_request(
-        address, request.headers.get
+        request.environ.get(PEER, address), request.headers.get
     ):
         return caller
     raise wrong_credential(header) if header.strip() else NotAuthenticated("Not authenticated")

@@ -9,6 +9,7 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from time import monotonic
+from typing import Protocol
 
 from webapp.errors import TooManyTries
 
@@ -24,6 +25,28 @@ MAX_KEYS = 65_536
 """Keys kept of each kind; pushing one out takes so many failures that its window is over first."""
 
 MAX_NAME_LENGTH = 64  # characters of an account's name that tell it apart here
+
+
+class Failures(Protocol):
+    """Failures by key: of this process, or of all web processes of the service."""
+
+    def wait_seconds(self, key: str, /) -> int:
+        """Seconds until the key may fail again; 0 while it has failed less than too often."""
+        ...
+
+    def add_failure(self, key: str, /) -> None:
+        """Count one failure."""
+        ...
+
+
+class Successes(Protocol):
+    """Keys that succeeded lately."""
+
+    def add(self, key: str, /) -> None:
+        """Remember a key from now on."""
+        ...
+
+    def __contains__(self, key: str, /) -> bool: ...
 
 
 class FailureCounter:
@@ -89,11 +112,9 @@ class LoginThrottle:
     attack by many machines cannot lock out its user there.
     """
 
-    by_address: FailureCounter = field(default_factory=FailureCounter)
-    by_account: FailureCounter = field(
-        default_factory=lambda: FailureCounter(tries=MAX_FAILURES_OF_ALL)
-    )
-    successes: RecentSuccesses = field(default_factory=RecentSuccesses)
+    by_address: Failures = field(default_factory=FailureCounter)
+    by_account: Failures = field(default_factory=lambda: FailureCounter(tries=MAX_FAILURES_OF_ALL))
+    successes: Successes = field(default_factory=RecentSuccesses)
 
     def wait_seconds(self, account: str, address: str) -> int:
         """Seconds until the next attempt from there is allowed; 0: now."""

@@ -3,23 +3,27 @@
 Each change and the line of the audit log that tells of it are one transaction.
 """
 
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+import sqlalchemy as sa
 
 from webapp.access.credentials import Caller
 from webapp.access.login_throttle import FailureCounter
 from webapp.access.secret import Secret
-from webapp.accounts import api_tokens, audit, invitations, logins, users
+from webapp.accounts import api_tokens, audit, groups, invitations, limits, logins, users
 from webapp.accounts.api_tokens import ApiToken, TokenSpec
 from webapp.accounts.audit import Actor
 from webapp.accounts.database import AccountDatabase, open_database
-from webapp.accounts.errors import AccountsUnusable
+from webapp.accounts.errors import AccountsUnusable, WrongOldPassword
 from webapp.accounts.invitations import Invitation
 from webapp.accounts.migrate import migrate
 from webapp.accounts.passwords import AccountPasswords, check_password
 from webapp.accounts.roles import Role
 from webapp.accounts.users import User, UserChange
-from webapp.errors import NothingThere, Refused, WrongCredential
+from webapp.errors import NothingThere, Refused, Unavailable
+from webapp.queues.plans import Limits
 
 WRONG_OLD_PASSWORD = "The old password is not right."
 MAX_FAILURES_TOLD = 120  # lines a minute about wrong passwords; beyond them the throttle is enough
@@ -36,17 +40,53 @@ class Accounts:
         default_factory=lambda: FailureCounter(tries=MAX_FAILURES_TOLD)
     )
 
-    def add_user(self, actor: Actor, name: str, role: Role, password: Secret | None) -> User:
+    def add_user(
+        self, actor: Actor, name: str, role: Role, password: Secret | None, group: str = ""
+    ) -> User:
         """A new user; without a password one who comes by a proxy or an OIDC provider.
 
-        Raises ``Refused`` for the name or password, ``Conflict`` for a name that is taken.
+        Raises ``Refused`` for the name or password, ``Conflict`` for a name that is taken,
+        ``NothingThere`` for a group that there is not.
         """
         users.check_name(name, self.taken)
         encoded = self._checked_hash(password, name)
         with self.database.write() as connection:
             user = users.add_user(connection, name, role, encoded)
-            audit.record(connection, actor, "user.add", name, f"role {role}")
-        return user
+            groups.set_group(connection, user, group)
+            told = f"role {role}, group {group}" if group else f"role {role}"
+            audit.record(connection, actor, "user.add", name, told)
+        return replace(user, group=group)
+
+    def add_group(self, actor: Actor, name: str) -> None:
+        """A new group. Raises ``Refused`` for its name, ``Conflict`` where there is one."""
+        with self.database.write() as connection:
+            groups.add_group(connection, name)
+            audit.record(connection, actor, "group.add", name)
+
+    def remove_group(self, actor: Actor, name: str) -> None:
+        """Remove a group; its members are in none then. Raises ``NothingThere``."""
+        with self.database.write() as connection:
+            groups.remove_group(connection, name)
+            audit.record(connection, actor, "group.remove", name)
+
+    def set_group(self, actor: Actor, name: str, group: str) -> User:
+        """The user, in that group from now on; "" for none. Raises ``NothingThere``."""
+        with self.database.write() as connection:
+            user = users.require_user(connection, name)
+            groups.set_group(connection, user, group)
+            audit.record(connection, actor, "user.change", name, _group_text(group))
+        return replace(user, group=group)
+
+    def set_limits(self, actor: Actor, kind: str, name: str, values: Limits) -> None:
+        """What a user, group or role may take, in place of what was said before.
+
+        Raises ``NothingThere`` where there is none of that kind and name.
+        """
+        with self.database.write() as connection:
+            _check_bounded(connection, kind, name)
+            limits.set_limits(connection, kind, name, values)
+            told = ", ".join(f"{each} {value:g}" for each, value in values.told().items())
+            audit.record(connection, actor, "limits.set", f"{kind} {name}", told or "none")
 
     def change_user(
         self,
@@ -55,14 +95,22 @@ class Accounts:
         role: Role | None = None,
         disabled: bool | None = None,
         password: Secret | None = None,
+        group: str | None = None,
     ) -> User:
-        """The user after a change; its logins end. Raises as :func:`users.change_user`."""
+        """The user after a change; its logins end. Raises as :func:`users.change_user`.
+
+        ``group``: as :meth:`set_group` takes it; None: as it is.
+        """
         change = UserChange(role, disabled, self._checked_hash(password, name))
         told = [f"role {role}"] if role else []
         told += [] if disabled is None else ["disabled" if disabled else "enabled"]
         told += ["password"] if password else []
+        told += [] if group is None else [_group_text(group)]
         with self.database.write() as connection:
             user = users.change_user(connection, name, change)
+            if group is not None:
+                groups.set_group(connection, user, group)
+                user = replace(user, group=group)
             audit.record(connection, actor, "user.change", name, ", ".join(told))
         return user
 
@@ -77,11 +125,11 @@ class Accounts:
     ) -> None:
         """A user's own password; all its logins but ``login`` end.
 
-        Raises ``WrongCredential`` for the old one, ``Refused`` for the new one.
+        Raises ``WrongOldPassword`` for the old one, ``Refused`` for the new one.
         """
         user, encoded = users.password_hash(self.database, name)
         if not self.passwords.verify(encoded, old) or user is None:
-            raise WrongCredential(WRONG_OLD_PASSWORD)
+            raise WrongOldPassword(WRONG_OLD_PASSWORD)
         changed = self._checked_hash(new, name)
         with self.database.write() as connection:
             users.set_password(connection, user, changed)
@@ -96,8 +144,8 @@ class Accounts:
             return user
         if not self.failures.wait_seconds("all"):
             self.failures.add_failure("all")
-            with self.database.write() as connection:
-                audit.record(connection, Actor(name, address), "login.fail")
+            with suppress(Unavailable):  # logged; a full disk makes no guess free
+                self.record(Actor(name, address), "login.fail")
         return None
 
     def start_login(self, user: User, address: str, agent: str) -> Secret:
@@ -216,6 +264,18 @@ class Accounts:
         return self.passwords.hash_password(password)
 
 
+def _check_bounded(connection: sa.Connection, kind: str, name: str) -> None:
+    if kind == limits.USER:
+        users.require_user(connection, name)
+    elif kind == limits.GROUP:
+        groups.require_group(connection, name)
+    elif kind != limits.ROLE or name not in set(Role):
+        raise NothingThere(
+            f"There is no {kind[:8]} {name[:32]!r}: limits are for a user, a group or a role "
+            f"({', '.join(Role)})."
+        )
+
+
 def open_accounts(
     url: Secret | None, folder: Path, taken: frozenset[str] = frozenset()
 ) -> Accounts:
@@ -226,7 +286,7 @@ def open_accounts(
     database = open_database(url, folder)
     try:
         migrate(database)
-        both = sorted(taken & {user.name for user in users.list_users(database)})
+        both = sorted(name for name in taken if users.find_user(database, name))
         if both:
             raise AccountsUnusable(
                 f"The name {both[0]!r} is a user's and a token's: give the token another one."
@@ -235,3 +295,7 @@ def open_accounts(
         database.close()
         raise
     return Accounts(database, taken)
+
+
+def _group_text(group: str) -> str:
+    return f"group {group}" if group else "no group"

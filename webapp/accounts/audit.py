@@ -85,19 +85,20 @@ def search(
 
 def csv_lines(database: AccountDatabase, wanted: AuditSearch) -> Iterator[str]:
     """All lines that a search finds, the latest first, as CSV with a head (RFC 4180)."""
-    yield _csv_line(("time", "actor", "action", "target", "detail", "address", "request"))
+    yield csv_line(("time", "actor", "action", "target", "detail", "address", "request"))
     before = wanted.before
     while True:
         page = search(database, replace(wanted, before=before), PAGE)
         for entry in page:
             texts = (entry.actor, entry.action, entry.target, entry.detail, entry.address)
-            yield _csv_line((f"{entry.at:.3f}", *texts, entry.request))
+            yield csv_line((f"{entry.at:.3f}", *texts, entry.request))
         if len(page) < PAGE:
             return
         before = page[-1].id
 
 
-def _csv_line(cells: Sequence[str]) -> str:
+def csv_line(cells: Sequence[str]) -> str:
+    """A line of CSV in which no cell is a spreadsheet's formula."""
     text = io.StringIO()
     safe = [f"'{cell}" if cell.startswith(FORMULA_STARTS) else cell for cell in cells]
     csv.writer(text).writerow(safe)

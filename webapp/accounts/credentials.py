@@ -1,10 +1,10 @@
 """Credentials where accounts are on: the flags' tokens, and users with theirs. No Flask."""
 
-import ipaddress
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from webapp.access.credentials import (
+    OWNER,
     TOKEN_ACCOUNT,
     Caller,
     Credentials,
@@ -13,6 +13,7 @@ from webapp.access.credentials import (
     guess,
 )
 from webapp.access.eas_signature import SignedRequest
+from webapp.access.forwarded import Network, is_in_networks, parse_networks
 from webapp.access.login_throttle import LoginThrottle
 from webapp.access.secret import Secret
 from webapp.access.tokens import MIN_TOKEN_LENGTH
@@ -21,7 +22,7 @@ from webapp.accounts.api_tokens import ApiToken, find_token, find_token_by_id, i
 from webapp.accounts.audit import Actor
 from webapp.accounts.external import ExternalUser, external_user
 from webapp.accounts.logins import Login, find_login, find_login_by_id
-from webapp.accounts.roles import ROLE_SCOPES, Role
+from webapp.accounts.roles import ROLE_SCOPES, Role, excess_scopes
 from webapp.accounts.users import User, find_user, is_gone, normalize_name
 
 LOGIN_KEY, TOKEN_KEY, NAME_KEY = "login/", "token/", "name/"
@@ -35,8 +36,6 @@ LOGIN_PREFIX = "account/"
 
 No name of the flags' tokens has a slash.
 """
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +51,14 @@ class TrustedProxy:
 
     def vouches_from(self, address: str) -> bool:
         """Whether the proxy is at this address."""
-        try:
-            peer = ipaddress.ip_address(address.partition("%")[0])
-        except ValueError:
-            return False
-        mapped = getattr(peer, "ipv4_mapped", None)
-        return any((mapped or peer) in network for network in self.networks)
+        return is_in_networks(address, self.networks)
 
 
 def trusted_proxy(header: str, networks: Iterable[str], role: str) -> TrustedProxy | None:
     """The proxy of the flags; None where they name no header."""
     if not header:
         return None
-    found = tuple(ipaddress.ip_network(network) for network in networks)
-    return TrustedProxy(header, found, Role(role) if role else None)
+    return TrustedProxy(header, parse_networks(networks), Role(role) if role else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +81,7 @@ class AccountCredentials:
 
     def by_name(self, name: str) -> Caller | None:
         """Who could come in under this name now."""
-        user = find_user(self.accounts.database, name)
+        user = None if name in self.accounts.taken else find_user(self.accounts.database, name)
         if user is not None:
             return caller_of(user, "") if user.is_enabled else None
         return None if self.flags.open_to_all else self.flags.by_name(name)
@@ -106,11 +99,11 @@ class AccountCredentials:
             return token
         if is_token(secret):
             found = find_token(self.accounts.database, secret)
-            return caller_of_token(*found) if found else None
+            return self._user(caller_of_token(*found)) if found else None
 
         def check() -> Caller | None:
             user = self.accounts.authenticate(name, secret, address)
-            return caller_of(user, f"{NAME_KEY}{user.name}") if user else None
+            return self._user(caller_of(user, f"{NAME_KEY}{user.name}")) if user else None
 
         if throttle is None:
             return check()
@@ -133,7 +126,8 @@ class AccountCredentials:
             return None
         known = ExternalUser(name, None, f"the proxy at {address}")
         user = external_user(self.accounts, known, self.proxy.role, Actor(name, address))
-        return replace(caller_of(user, f"{NAME_KEY}{user.name}"), by_cookie=True) if user else None
+        caller = caller_of(user, f"{NAME_KEY}{user.name}") if user else None
+        return self._user(replace(caller, by_cookie=True)) if caller else None
 
     def login_loader(self) -> Callable[[str], Caller | None]:
         """Finds the caller as of now by the id of a login."""
@@ -143,7 +137,7 @@ class AccountCredentials:
             if login_id.startswith(LOGIN_PREFIX):
                 secret = Secret(login_id.removeprefix(LOGIN_PREFIX))
                 found = find_login(self.accounts.database, secret)
-                return caller_of_login(*found) if found else None
+                return self._user(caller_of_login(*found)) if found else None
             if login_id.startswith(TOKEN_KEY):
                 return self.recheck(Caller("", by_cookie=True, key=login_id))
             return find_flags_caller(login_id)
@@ -167,22 +161,35 @@ class AccountCredentials:
 
     def recheck(self, caller: Caller) -> Caller | None:
         """The caller as of now. One without a key was known by name before, in another request."""
+        if caller.name == OWNER or caller.name in self.accounts.taken:
+            return None if caller.key else self.flags.recheck(caller)
         database = self.accounts.database
         if caller.key.startswith(LOGIN_KEY):
             login = find_login_by_id(database, caller.key.removeprefix(LOGIN_KEY))
             return caller_of_login(*login) if login else None
         if caller.key.startswith(TOKEN_KEY):
             token = find_token_by_id(database, caller.key.removeprefix(TOKEN_KEY))
-            known = caller_of_token(*token) if token else None
+            known = self._user(caller_of_token(*token)) if token else None
             return known and replace(known, by_cookie=caller.by_cookie)
         if caller.key.startswith(NAME_KEY):
             user = find_user(database, caller.key.removeprefix(NAME_KEY))
             if user is None or not user.is_enabled:
                 return None
             return replace(caller, scope=ROLE_SCOPES[user.role])
-        if is_gone(database, caller.name):
-            return None
-        return self.flags.recheck(caller)
+        user = find_user(database, caller.name)
+        if user is None:
+            is_removed = is_gone(database, caller.name)
+        else:
+            is_removed = not user.is_enabled or bool(excess_scopes(user.role, caller.scopes))
+        return None if is_removed else self.flags.recheck(caller)
+
+    def _user(self, caller: Caller) -> Caller | None:
+        """The caller, unless a flag's token has the name of this user.
+
+        One can be added so at the command line, beside the service; jobs and files of a name are
+        the token's then.
+        """
+        return None if caller.name in self.accounts.taken else caller
 
 
 def caller_of(user: User, key: str) -> Caller:

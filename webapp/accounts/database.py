@@ -8,6 +8,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from webapp.accounts.errors import AccountsUnusable
 from webapp.errors import Unavailable
 
 DATABASE_NAME = "accounts.db"
+ACCOUNTS = "accounts' database"
 PRIVATE_MODE = 0o600
 LOCK_SECONDS = 10  # seconds to wait for another writer, a connection, the first answer
 POOL_SIZE, POOL_OVERFLOW = 5, 15  # connections kept, and opened more under load
@@ -31,10 +33,11 @@ log = logging.getLogger("easel.accounts")
 
 
 class AccountDatabase:
-    """Connections to one database, for all threads of a process."""
+    """Connections to one database, for all threads of a process. ``content``: what it holds."""
 
-    def __init__(self, engine: sa.Engine) -> None:
+    def __init__(self, engine: sa.Engine, content: str = ACCOUNTS) -> None:
         self.engine = engine
+        self.content = content
         self.writer = engine.execution_options(easel_writes=True)
         self.reader = (
             engine
@@ -45,7 +48,7 @@ class AccountDatabase:
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """A connection for statements that change nothing. Raises ``Unavailable``."""
-        with translated_errors(), self.reader.connect() as connection:
+        with translated_errors(self.content), self.reader.connect() as connection:
             yield connection
 
     @contextmanager
@@ -54,7 +57,7 @@ class AccountDatabase:
 
         Raises ``Unavailable``; then, and after any exception, nothing was written.
         """
-        with translated_errors(), self.writer.begin() as connection:
+        with translated_errors(self.content), self.writer.begin() as connection:
             yield connection
 
     def close(self) -> None:
@@ -63,14 +66,14 @@ class AccountDatabase:
 
 
 @contextmanager
-def translated_errors() -> Iterator[None]:
+def translated_errors(content: str) -> Iterator[None]:
     """The database's own errors as 503; their texts go to the log."""
     try:
         yield
     except SQLAlchemyError as error:
-        log.error("the accounts' database: %s", describe(error))
+        log.error("the %s: %s", content, describe(error))
         raise Unavailable(
-            "The accounts' database does not answer; the log says why. Try again in a moment.",
+            f"The {content} does not answer; the log says why. Try again in a moment.",
             RETRY_SECONDS,
         ) from error
 
@@ -94,15 +97,23 @@ def inserted_id(result: sa.CursorResult[Any]) -> int:
     return int(key[0])
 
 
-def open_database(url: Secret | None, folder: Path) -> AccountDatabase:
+def open_database(
+    url: Secret | None,
+    folder: Path,
+    name: str = DATABASE_NAME,
+    content: str = ACCOUNTS,
+    *,
+    shared: bool = False,
+) -> AccountDatabase:
     """The database of an address; without one, a file in ``folder``. Nothing is connected yet.
 
+    ``shared``: processes of several machines use the file, for which SQLite's log is not made.
     Raises :class:`AccountsUnusable` for an address that is none, with no part of it.
     """
-    default = sa.URL.create("sqlite", database=str(folder / DATABASE_NAME))
+    default = sa.URL.create("sqlite", database=str(folder / name))
     address = parse_address(url) if url else default
     if address.get_backend_name() == "sqlite":
-        return AccountDatabase(_sqlite_engine(address))
+        return AccountDatabase(_sqlite_engine(address, "DELETE" if shared else "WAL"), content)
     return AccountDatabase(
         sa.create_engine(
             address,
@@ -112,7 +123,8 @@ def open_database(url: Secret | None, folder: Path) -> AccountDatabase:
             max_overflow=POOL_OVERFLOW,
             pool_timeout=LOCK_SECONDS,
             connect_args={"connect_timeout": LOCK_SECONDS},
-        )
+        ),
+        content,
     )
 
 
@@ -132,7 +144,7 @@ def parse_address(url: Secret) -> sa.URL:
     return address.set(drivername=name)
 
 
-def _sqlite_engine(address: sa.URL) -> sa.Engine:
+def _sqlite_engine(address: sa.URL, journal: str) -> sa.Engine:
     engine = sa.create_engine(
         address,
         hide_parameters=True,
@@ -142,7 +154,7 @@ def _sqlite_engine(address: sa.URL) -> sa.Engine:
         connect_args={"timeout": LOCK_SECONDS},
     )
     event.listen(engine, "do_connect", _create_private_file)
-    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "connect", partial(_prepare_sqlite, journal))
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
@@ -152,9 +164,9 @@ def _create_private_file(dialect: Any, record: Any, arguments: list[Any], option
     os.close(os.open(arguments[0], os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_MODE))
 
 
-def _prepare_sqlite(connection: Any, record: Any) -> None:
+def _prepare_sqlite(journal: str, connection: Any, record: Any) -> None:
     connection.isolation_level = None  # the driver begins nothing by itself
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+    for pragma in (f"journal_mode = {journal}", "synchronous = FULL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 

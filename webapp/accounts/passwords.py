@@ -8,7 +8,11 @@ from collections import OrderedDict
 from filebrowser.shares.passwords import MAX_PASSWORD_LENGTH, SharePasswords
 from webapp.access.secret import Secret, digest
 from webapp.accounts.database import storable
-from webapp.errors import Refused
+from webapp.accounts.errors import (
+    GuessablePassword,
+    UntypablePassword,
+    WrongPasswordLength,
+)
 
 MIN_PASSWORD_LENGTH = 10  # characters
 MIN_DISTINCT = 5  # characters of a password that differ
@@ -29,17 +33,17 @@ REMEMBERED = 256  # passwords, as keyed digests, that were right lately
 
 
 def check_password(password: Secret, name: str) -> None:
-    """Refuse a password that is guessed early. Raises ``Refused`` with what to do (422)."""
+    """Refuse a password that is guessed early. Raises a ``Refused`` with what to do (422)."""
     text = password.reveal()
     if not MIN_PASSWORD_LENGTH <= len(text) <= MAX_PASSWORD_LENGTH:
-        raise Refused(
+        raise WrongPasswordLength(
             f"A password has {MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH} characters; this one "
             f"has {len(text)}."
         )
     if storable(text, len(text)) != text:
-        raise Refused("A password is made of characters that one can type.")
+        raise UntypablePassword("A password is made of characters that one can type.")
     if is_easily_guessed(text.casefold(), name.casefold()):
-        raise Refused(
+        raise GuessablePassword(
             "This password is guessed early: it is a common word, the user's name, a row of keys "
             "or a few characters again and again. Take several words that have nothing in common."
         )

@@ -16,7 +16,7 @@ from sqlalchemy import (
     Table,
 )
 
-HEAD = "0002"
+HEAD = "0003"
 """The last step of ``migrations/versions``."""
 
 NAMING = {
@@ -29,6 +29,31 @@ METADATA = MetaData(naming_convention=NAMING)
 DIGEST = String(64)  # SHA-256 in hexadecimal digits
 NAME = String(32)
 
+groups = Table(
+    "groups",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("name", NAME, nullable=False, unique=True),
+    Column("created", Double, nullable=False),
+)
+
+limits = Table(  # columns: the fields of webapp.queues.plans.Limits; null: nothing is said
+    "limits",
+    METADATA,
+    Column("kind", String(8), primary_key=True),  # user, group or role
+    Column("name", NAME, primary_key=True),
+    Column("weight", Double),
+    Column("priority", Integer),
+    Column("running_jobs", Integer),
+    Column("waiting_jobs", Integer),
+    Column("job_megapixel_steps", Double),
+    Column("gpu_seconds_day", Double),
+    Column("gpu_seconds_month", Double),
+    Column("pictures_day", Integer),
+    Column("pictures_month", Integer),
+    Column("stored_bytes", BigInteger),
+)
+
 users = Table(
     "users",
     METADATA,
@@ -40,6 +65,7 @@ users = Table(
     Column("disabled", Double),  # since when
     Column("removed", Double),  # since when; the name stays taken
     Column("identity", String(500), unique=True, index=True),  # issuer and subject of an OIDC login
+    Column("group_id", Integer, index=True),  # of ``groups``; null: in none
 )
 
 logins = Table(

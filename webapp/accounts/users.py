@@ -10,9 +10,10 @@ from sqlalchemy.exc import IntegrityError
 
 from webapp.access.credentials import OWNER
 from webapp.accounts.database import AccountDatabase, inserted_id
+from webapp.accounts.errors import BadUserName, OnlyAdmin, UserNameTaken
 from webapp.accounts.roles import Role
-from webapp.accounts.schema import logins, tokens, users
-from webapp.errors import Conflict, NothingThere, Refused
+from webapp.accounts.schema import groups, limits, logins, tokens, users
+from webapp.errors import Conflict, NothingThere
 
 USER_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*(?:\.[a-z0-9_-]+)*")
 MAX_NAME_LENGTH = 32
@@ -32,6 +33,7 @@ class User:
     disabled: float | None
     has_password: bool
     identity: str | None
+    group: str = ""  # "": in none
 
     @property
     def is_enabled(self) -> bool:
@@ -51,6 +53,8 @@ class UserChange:
 COLUMNS = (
     users.c.id, users.c.name, users.c.role, users.c.created, users.c.disabled,
     users.c.password.is_not(None).label("has_password"), users.c.identity,
+    sa.select(groups.c.name).where(groups.c.id == users.c.group_id).correlate(users)
+    .scalar_subquery().label("in_group"),
 )  # fmt: skip
 
 
@@ -58,7 +62,7 @@ def to_user(row: sa.Row) -> User:
     """The user of a row of ``COLUMNS``."""
     return User(
         row.id, row.name, Role(row.role), row.created, row.disabled, bool(row.has_password),
-        row.identity,
+        row.identity, row.in_group or "",
     )  # fmt: skip
 
 
@@ -73,14 +77,14 @@ def is_name(text: str) -> bool:
 
 
 def check_name(name: str, taken: frozenset[str] = frozenset()) -> None:
-    """Raise ``Refused`` for a name that no user may have; ``Conflict`` for one of ``taken``."""
+    """Raise ``BadUserName``, and ``UserNameTaken`` for the service's own and one of ``taken``."""
     if not is_name(name):
-        raise Refused(
+        raise BadUserName(
             f"A user's name has 1 to {MAX_NAME_LENGTH} characters of a-z, 0-9, _, - and single "
             f"dots, and begins with a letter or digit; not {name[:MAX_NAME_LENGTH]!r}."
         )
     if name in RESERVED_NAMES or name in taken:
-        raise Conflict(f"The name {name!r} is taken; choose another.")
+        raise UserNameTaken(f"The name {name!r} is taken; choose another.")
 
 
 def add_user(
@@ -96,7 +100,7 @@ def add_user(
         raise Conflict(f"There are {MAX_USERS} users already, removed ones counted.")
     before = connection.scalar(sa.select(users.c.id).where(users.c.name == name))
     if before is not None:
-        raise Conflict(f"The name {name!r} is taken, or was by a user who is removed.")
+        raise UserNameTaken(f"The name {name!r} is taken, or was by a user who is removed.")
     values = {
         "name": name, "role": role.value, "password": password, "created": time(),
         "identity": identity,
@@ -104,7 +108,7 @@ def add_user(
     try:
         made = connection.execute(users.insert().values(**values))
     except IntegrityError as error:  # another process was quicker
-        raise Conflict(f"The name {name!r} is taken; choose another.") from error
+        raise UserNameTaken(f"The name {name!r} is taken; choose another.") from error
     return get_user(connection, inserted_id(made))
 
 
@@ -220,11 +224,9 @@ def remove_user(connection: sa.Connection, name: str) -> User:
     _check_other_admin(connection, user)
     for table in (logins, tokens):
         connection.execute(table.delete().where(table.c.user_id == user.id))
-    connection.execute(
-        users.update()
-        .where(users.c.id == user.id)
-        .values(removed=time(), password=None, identity=None)
-    )
+    connection.execute(limits.delete().where(limits.c.kind == "user", limits.c.name == user.name))
+    gone = {"removed": time(), "password": None, "identity": None, "group_id": None}
+    connection.execute(users.update().where(users.c.id == user.id).values(**gone))
     return user
 
 
@@ -238,4 +240,4 @@ def _check_other_admin(connection: sa.Connection, user: User) -> None:
     """Two who would demote each other at once wait here for one another."""
     admins = connection.scalars(sa.select(users.c.id).where(_is_admin()).with_for_update()).all()
     if list(admins) == [user.id]:
-        raise Conflict(f"{user.name} is the only admin: make another user one first.")
+        raise OnlyAdmin(f"{user.name} is the only admin: make another user one first.")

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from webapp.access.secret import Secret
 from webapp.access.tokens import BadToken, read_secret_lines
-from webapp.agents.job_client import JobClient
+from webapp.agents.job_client import JobClient, ServiceError
 from webapp.agents.tools import AgentTools, Outcome
+from webapp.version import VERSION
 
 if TYPE_CHECKING:
     from mcp.server.mcpserver import MCPServer
@@ -66,14 +67,26 @@ def build_server(tools: AgentTools) -> "MCPServer":
     """The server with its tools. Raises ``ImportError`` where ``mcp`` is not installed."""
     import anyio.to_thread
     from mcp.server.mcpserver import Image, MCPServer
+    from mcp.server.mcpserver.exceptions import ToolError
 
-    server = MCPServer("easel", instructions=INSTRUCTIONS)
+    server = MCPServer("easel", version=VERSION, instructions=INSTRUCTIONS)
 
     async def run(act: Callable[[], Outcome]) -> list[Any]:
         """In a thread: others may ask meanwhile. Facts first, then the pictures."""
-        outcome = await anyio.to_thread.run_sync(act)
+        try:
+            outcome = await anyio.to_thread.run_sync(act)
+        except ServiceError as error:
+            raise ToolError(str(error)) from None  # of other errors the agent is told no text
         pictures = [Image(data=data, format="png") for data in outcome.pictures]
         return [json.dumps(outcome.facts, ensure_ascii=False), *pictures]
+
+    add_drawing_tools(server, tools, run)
+    add_job_tools(server, tools, run)
+    return server
+
+
+def add_drawing_tools(server: "MCPServer", tools: AgentTools, run: Callable[..., Any]) -> None:
+    """Pictures."""
 
     @server.tool(structured_output=False)
     async def generate(
@@ -92,7 +105,8 @@ def build_server(tools: AgentTools) -> "MCPServer":
         terms: dict[str, Any] = {"negative_prompt": negative_prompt, "sampler_name": sampler_name}
         terms |= {"width": width, "height": height, "steps": steps, "cfg_scale": cfg_scale}
         terms |= {"seed": seed, "count": count, "model": model}
-        return await run(partial(tools.generate, prompt, **terms))
+        answer: list[Any] = await run(partial(tools.generate, prompt, **terms))
+        return answer
 
     @server.tool(structured_output=False)
     async def edit(
@@ -109,10 +123,8 @@ def build_server(tools: AgentTools) -> "MCPServer":
         """Draw from a picture (file, http(s) address or base64); white parts of mask alone."""
         terms: dict[str, Any] = {"mask": mask, "strength": strength, "count": count}
         terms |= {"negative_prompt": negative_prompt, "steps": steps, "seed": seed, "model": model}
-        return await run(partial(tools.edit, image, prompt, **terms))
-
-    add_job_tools(server, tools, run)
-    return server
+        answer: list[Any] = await run(partial(tools.edit, image, prompt, **terms))
+        return answer
 
 
 def add_job_tools(server: "MCPServer", tools: AgentTools, run: Callable[..., Any]) -> None:

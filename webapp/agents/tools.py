@@ -34,6 +34,7 @@ class AgentTools:
         self, prompt: str, *, count: int = 1, model: str = "", **fields: object
     ) -> Outcome:
         """Draw pictures from a prompt. ``fields`` are AUTOMATIC1111's; None leaves one out."""
+        self._check_model(model)
         return self._run(TXT2IMG, body_of(prompt, count, model, fields))
 
     def edit(
@@ -48,6 +49,7 @@ class AgentTools:
         **fields: object,
     ) -> Outcome:
         """Draw from a picture: a path on this machine, an http(s) address, or base64."""
+        self._check_model(model)
         body = body_of(prompt, count, model, fields)
         body |= {"init_images": [read_picture(image)], "denoising_strength": strength}
         if mask:
@@ -65,6 +67,15 @@ class AgentTools:
     def cancel(self, job: str) -> Outcome:
         """End a job."""
         return self._outcome(self.client.cancel(job))
+
+    def _check_model(self, model: str) -> None:
+        """The service draws with another checkpoint where it knows no such name, and goes on."""
+        titles = self.client.models() if model else []
+        if model and not any(model.lower() in title.lower() for title in titles):
+            raise ServiceError(
+                f"model: there is no {model[:100]!r} here. list_models has {len(titles)} titles, "
+                f"such as {', '.join(titles[:3])}."
+            )
 
     def _run(self, path: str, body: Mapping[str, object]) -> Outcome:
         state = self.client.post_job(path, body)

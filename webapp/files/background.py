@@ -11,7 +11,7 @@ from filebrowser.operations import trash
 from filebrowser.watch.debounce import FileChange
 from filebrowser.watch.event_hub import FileEventHub, event_from_change
 from filebrowser.watch.watcher import Watcher, WatchOptions
-from webapp.files.caller_rights import roots_of
+from webapp.files.caller_rights import all_roots
 
 if TYPE_CHECKING:
     from webapp.settings.config import Config
@@ -88,7 +88,7 @@ class TrashSweeper(threading.Thread):
         """Sweep until stopped."""
         while self.config.trash_days:
             try:
-                count = trash.sweep(roots_of(self.config), self.config.trash_days * DAY_SECONDS)
+                count = trash.sweep(all_roots(self.config), self.config.trash_days * DAY_SECONDS)
                 if count:
                     log.info("%d deletions were too old for the trash", count)
             except OSError as error:

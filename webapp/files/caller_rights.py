@@ -2,7 +2,8 @@
 
 import glob
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from types import MappingProxyType
@@ -15,11 +16,14 @@ from generator.data_folders import (
     EXTENSIONS_FOLDER,
     MODELS_FOLDER,
     OUTPUTS_FOLDER,
+    USERS_FOLDER,
 )
+from generator.models.kinds import Folders
 from webapp.access.credentials import Caller
 from webapp.access.scopes import AccessScope
 from webapp.files.roots import BROWSER_FOLDERS, DATA, HIDDEN
-from webapp.plugins.model_registry import folders_of
+from webapp.plugins.model_registry import OWN_KINDS, folders_of
+from webapp.settings.user_config import UserConfig, user_trees, users_folder
 
 if TYPE_CHECKING:
     from webapp.settings.config import Config
@@ -28,9 +32,18 @@ CODE_FOLDERS = frozenset({EXTENSIONS_FOLDER})
 """Folders of the data directory whose files are run: read-only for the browser."""
 
 KEPT_FOLDERS = (
-    MODELS_FOLDER, EMBEDDINGS_FOLDER, OUTPUTS_FOLDER, EXTENSIONS_FOLDER, "users",
+    MODELS_FOLDER, EMBEDDINGS_FOLDER, OUTPUTS_FOLDER, EXTENSIONS_FOLDER, USERS_FOLDER,
 )  # fmt: skip
 """Folders of the data directory that stay there, beside those of each kind of model."""
+
+PUBLIC = "public"
+"""The tree of the models that all users may load, as users see it: nothing is changed there."""
+
+BrowsedTree = tuple[str, Path, bool]
+"""A tree's name, its path, and whether it may be written."""
+
+VIEW_ONLY = "view"
+"""The value of ``--folder-rights`` for what may not be downloaded either."""
 
 FolderPattern = tuple[Path, str]
 """A folder, and a pattern of names in it."""
@@ -43,9 +56,23 @@ RIGHTS: Mapping[AccessScope, frozenset[Right]] = MappingProxyType(
 
 
 def access_of(caller: Caller, config: "Config") -> FileAccess:
-    """The visit of one caller. Everybody with a password of this service shares its trees."""
+    """The visit of one caller, whose configuration it is: their data directory may be their own."""
     rights = frozenset[Right]().union(*(RIGHTS.get(each, frozenset()) for each in caller.scopes))
-    return FileAccess(caller.name, roots_of(config), rights)
+    roots = roots_of(config)
+    if caller.is_owner or not config.folder_rights:
+        return FileAccess(caller.name, roots, rights)
+    limited = (_with_limits(root, config.folder_rights) for root in roots)
+    view_only = {path for path, right in config.folder_rights if right == VIEW_ONLY}
+    return FileAccess(caller.name, tuple(limited), rights, frozenset(view_only))
+
+
+def _with_limits(root: Root, limits: Iterable[tuple[str, str]]) -> Root:
+    """The tree with what ``--folder-rights`` lets nobody change but the owner."""
+    paths = [path for path, _ in limits if path.partition("/")[0] == root.name]
+    sealed = frozenset(path.partition("/")[2] for path in paths if "/" in path)
+    return replace(
+        root, writable=root.writable and root.name not in paths, sealed=root.sealed | sealed
+    )
 
 
 def roots_of(config: "Config") -> tuple[Root, ...]:
@@ -54,8 +81,54 @@ def roots_of(config: "Config") -> tuple[Root, ...]:
     Trees may lie in each other: what one hides or seals, no other shows or changes. A tree that
     lies in something hidden is empty.
     """
-    trees = ((DATA, config.data_dir, True), *config.browse_roots)
-    hidden = tuple(_hidden_patterns(config, [path for _, path, _ in trees]))
+    if isinstance(config, UserConfig):
+        return _user_roots(config)
+    return _roots_hiding(config, ((DATA, config.data_dir, True), *config.browse_roots))
+
+
+def all_roots(config: "Config") -> tuple[Root, ...]:
+    """Every tree with uploads, trash and room of its own: the service's, and its users'."""
+    if not config.accounts:
+        return roots_of(config)
+    return (*roots_of(config), *(_own_root(each) for each in user_trees(config)))
+
+
+def _user_roots(config: UserConfig) -> tuple[Root, ...]:
+    """A user's own tree, the models of all, and what ``--browse-root`` gives to everybody.
+
+    What lies in the service's data directory is nowhere else than there.
+    """
+    service = config.service
+    shared: list[BrowsedTree] = [*service.browse_roots]
+    if PUBLIC not in [name for name, _, _ in shared]:
+        shared.insert(0, (PUBLIC, service.models_folder, False))
+    here = (service.data_dir.parent, glob.escape(service.data_dir.name))
+    roots = _roots_hiding(service, shared, [(users_folder(service), "*")])
+    kept_out = [here, *((folder, "*") for folder in _private_folders(service))]
+    return (
+        _own_root(config),
+        *(replace(r, hidden=r.hidden | _patterns_below(r.path, kept_out)) for r in roots),
+    )
+
+
+def _private_folders(service: "Config") -> Iterator[Path]:
+    """The data directory's folders of the kinds of models of which users have their own."""
+    folders = Folders.under(service.data_dir, service.models_dir)
+    for kind in OWN_KINDS:
+        yield from folders.of(kind)
+
+
+def _own_root(config: UserConfig) -> Root:
+    hidden = [(config.data_dir, name) for name in HIDDEN]
+    sealed = [(config.data_dir, name) for name in CODE_FOLDERS]
+    fixed = [(path.parent, glob.escape(path.name)) for path in own_folders(config)]
+    return _make_root(DATA, config.data_dir, True, hidden, sealed, fixed)
+
+
+def _roots_hiding(
+    config: "Config", trees: Sequence[BrowsedTree], more: Iterable[FolderPattern] = ()
+) -> tuple[Root, ...]:
+    hidden = (*_hidden_patterns(config, [path for _, path, _ in trees]), *more)
     sealed = () if config.code_upload else tuple((config.data_dir, name) for name in CODE_FOLDERS)
     fixed = [(path.parent, glob.escape(path.name)) for path in own_folders(config)]
     return tuple(
@@ -91,6 +164,8 @@ def _make_root(
 
 def _hidden_patterns(config: "Config", trees: Iterable[Path]) -> Iterator[FolderPattern]:
     yield from ((config.data_dir, name) for name in HIDDEN)
+    if config.accounts:
+        yield from ((users_folder(config), f"*/{name}") for name in HIDDEN)
     yield from ((tree, name) for tree in trees for name in BROWSER_FOLDERS)
     secrets = (Path(os.path.realpath(config.easel_dir)), config.tls_keyfile)
     yield from ((path.absolute().parent, glob.escape(path.name)) for path in secrets if path)

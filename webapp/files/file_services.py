@@ -1,8 +1,11 @@
 """The file browser's services, one of each for the whole web process. No Flask, no torch."""
 
+import logging
 import os
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,22 +27,28 @@ from filebrowser.watch.mounts import read_mounts, supports_inotify
 from filebrowser.watch.watcher import FileChange
 from generator.pictures.pixel_modes import to_eight_bits
 from webapp.files.background import FileWatch, TrashSweeper
-from webapp.files.caller_limit import CallerLimit
-from webapp.files.caller_rights import roots_of
+from webapp.files.caller_limit import CallerLimit, Places, SharedCallerLimit
+from webapp.files.caller_rights import all_roots, roots_of
 from webapp.files.infotexts import read_picture_facts
-from webapp.files.model_sidecars import Sidecars
 from webapp.files.reserved_space import ReservedSpace
 from webapp.files.upload_policy import rules_of, uploads_of
+from webapp.nodes.file_messages import decode_event, encode_event
+from webapp.queues.errors import QueueError
+from webapp.settings.local_cache import is_shared_mount
 from webapp.settings.state_folder import THUMBNAILS
 
 if TYPE_CHECKING:
-    from generator.models.registry import Registry
+    from webapp.nodes.feed import Feed, Message, Position
+    from webapp.nodes.node_parts import NodeParts
     from webapp.settings.config import Config
+
+log = logging.getLogger("easel.files")
 
 INDEX = "files.db"
 JOBS = "file-jobs.db"
 SHARES = "shares.db"
 MAX_ARCHIVES = 2  # archives of one caller
+FILES_TOPIC = "files"  # of what web processes tell each other
 UNWATCHED_SECONDS = 60.0  # between two looks at trees whose changes nobody tells
 
 
@@ -59,11 +68,10 @@ class FileServices:
     uploads: UploadStore
     keeper: ExpirySweeper  # of uploads
     reserved_space: ReservedSpace  # for deleting on a full disk
-    sidecars: Sidecars  # what goes with weights
     shares: ShareStore
     share_passwords: SharePasswords
     listing_limit: CallerLimit  # listings, searches, sums and archives of one caller
-    archive_limit: CallerLimit
+    archive_limit: Places
     close: Callable[[], None]
 
     def start(self) -> None:
@@ -77,27 +85,33 @@ class FileServices:
 
 
 def create_file_services(
-    config: "Config", registry: "Registry", memory: MemoryBudget
+    config: "Config",
+    refresh_models: Callable[[Path | None], None],
+    memory: MemoryBudget,
+    nodes: "NodeParts",
 ) -> FileServices:
     """The parts over the trees of ``config``; ``FileServices.close`` ends their threads.
 
-    ``memory`` counts decoded pictures, those of other parts of the service too.
+    ``memory`` counts decoded pictures, those of other parts of the service too. ``refresh_models``
+    is told where (resolved) something came or went, and None where that may be anywhere.
     """
 
     def tell(happening: FileEvent) -> None:
         hub.publish(happening)
-        refresh_models(happening, registry, shelves)
-        index.schedule(filter(None, (happening.place, happening.previous)))
+        follow(happening)
 
-    shelves = [Path(os.path.realpath(folder)) for folder in registry.folders.all()]
-    hub, roots, rules = FileEventHub(), roots_of(config), rules_of(config.allow_pickle_upload)
+    roots, rules = roots_of(config), rules_of(config.allow_pickle_upload)
+    hub = FileEventHub(relay=relay_to(nodes.feed, config.data_dir))
     index, watch = create_index(config, roots, hub, memory)
-    uploads = uploads_of(config, tell)
+    follow = create_follow(refresh_models, index)
+    decode = partial(decode_event, data_dir=config.data_dir, roots=roots)
+    receive_from(nodes.feed, hub, decode, follow, partial(refresh_models, None))
+    uploads = uploads_of(config, tell, nodes.turns)
     reserved_space = ReservedSpace(config.easel_dir, lambda: roots_of(config))
-    keeper = ExpirySweeper(uploads, lambda: roots_of(config), reserved_space.allocate)
-    jobs = FileJobs(
-        FileJobStore(config.easel_dir / JOBS, reserved_space.release), rules, tell, uploads.reserve
-    )
+    store = FileJobStore(config.easel_dir / JOBS, reserved_space.release, nodes.are_several)
+    jobs = FileJobs(store, rules, tell, uploads.reserve, nodes.turns)
+    keep = partial(keep_up, nodes, jobs, reserved_space)
+    keeper = ExpirySweeper(uploads, lambda: all_roots(config), keep)
     sweeper = TrashSweeper(config)
 
     def close() -> None:
@@ -106,9 +120,7 @@ def create_file_services(
 
     return FileServices(
         listings=Listings(),
-        thumbnails=Thumbnails(
-            config.easel_dir / THUMBNAILS, memory, spare=config.upload_spare, to_rgb=to_eight_bits
-        ),
+        thumbnails=thumbnails_of(config, memory),
         index=index,
         hub=hub,
         watch=watch,
@@ -119,13 +131,81 @@ def create_file_services(
         uploads=uploads,
         keeper=keeper,
         reserved_space=reserved_space,
-        sidecars=Sidecars(registry.folders),
-        shares=ShareStore(config.easel_dir / SHARES),
+        shares=ShareStore(config.easel_dir / SHARES, nodes.are_several),
         share_passwords=SharePasswords(),
         listing_limit=CallerLimit(config.max_listings),
-        archive_limit=CallerLimit(MAX_ARCHIVES),
+        archive_limit=archive_limit_of(nodes),
         close=close,
     )
+
+
+def create_follow(
+    refresh_models: Callable[[Path | None], None], index: FileIndex
+) -> Callable[[FileEvent], None]:
+    """What brings models and index up to date after a happening of any web process."""
+
+    def follow(happening: FileEvent) -> None:
+        places = tuple(filter(None, (happening.place, happening.previous)))
+        for place in places:
+            refresh_models(Path(os.path.realpath(Path(place.root.path, *place.names))))
+        index.schedule(places)
+
+    return follow
+
+
+def thumbnails_of(config: "Config", memory: MemoryBudget) -> Thumbnails:
+    """Small pictures, kept in the state folder."""
+    folder = config.easel_dir / THUMBNAILS
+    return Thumbnails(folder, memory, spare=config.upload_spare, to_rgb=to_eight_bits)
+
+
+def keep_up(nodes: "NodeParts", jobs: FileJobs, reserved_space: ReservedSpace) -> None:
+    """What is looked after every few seconds: the reserve, and jobs that another process left."""
+    reserved_space.allocate()
+    if nodes.turns is not None:
+        try:
+            jobs.adopt()
+        except (QueueError, sqlite3.Error) as error:
+            log.warning("Jobs of other web processes cannot be looked at now: %s", error)
+
+
+def archive_limit_of(nodes: "NodeParts") -> Places:
+    """Archives of each caller, at all web processes together."""
+    if nodes.turns is None:
+        return CallerLimit(MAX_ARCHIVES)
+    return SharedCallerLimit(MAX_ARCHIVES, nodes.turns, "archive")
+
+
+def relay_to(feed: "Feed | None", data_dir: Path) -> Callable[[FileEvent], bool] | None:
+    """What passes events on to all web processes; None where there is one."""
+    if feed is None:
+        return None
+    return lambda event: feed.send(FILES_TOPIC, encode_event(event, data_dir))
+
+
+def receive_from(
+    feed: "Feed | None",
+    hub: FileEventHub,
+    decode: Callable[[bytes], FileEvent | None],
+    follow: Callable[[FileEvent], None],
+    look_again: Callable[[], object],
+) -> None:
+    """Have the hub tell, with its number, what any web process passes on, if there are several."""
+    if feed is None:
+        return
+
+    def receive(message: "Message") -> None:
+        event = decode(message.data)
+        if event is not None:
+            hub.receive(message.epoch, message.number, event)
+            follow(event)
+
+    def restart(position: "Position") -> None:
+        hub.restart(position.epoch, position.number)
+        look_again()
+
+    feed.handlers[FILES_TOPIC] = receive
+    feed.on_gap.append(restart)
 
 
 def create_index(
@@ -134,8 +214,9 @@ def create_index(
     """The search index, and the watch on the disk that keeps it up to date."""
     watchable = watchable_roots(roots, config.watch)
     rescan_seconds = RESCAN_SECONDS if len(watchable) == len(roots) else UNWATCHED_SECONDS
+    folder = config.cache_folder if is_shared_mount(config) else config.easel_dir
     index = FileIndex(
-        config.easel_dir / INDEX, roots, read_picture_facts, memory, rescan_seconds=rescan_seconds
+        folder / INDEX, roots, read_picture_facts, memory, rescan_seconds=rescan_seconds
     )
     return index, FileWatch(
         watchable, roots, hub, lambda changes: index.schedule_paths(paths_of(changes))
@@ -159,14 +240,3 @@ def paths_of(changes: Iterable[FileChange]) -> Iterator[Path]:
         yield change.path
         if change.previous is not None:
             yield change.previous
-
-
-def refresh_models(happening: FileEvent, registry: "Registry", folders: Sequence[Path]) -> None:
-    """Let the registry look again when something came to a model folder or left one."""
-    for place in (happening.place, happening.previous):
-        if place is None:
-            continue
-        path = Path(os.path.realpath(Path(place.root.path, *place.names)))
-        if any(path.is_relative_to(each) or each.is_relative_to(path) for each in folders):
-            registry.refresh(whole=[path])
-            return

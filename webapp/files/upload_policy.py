@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from filebrowser.uploads.rules import ContentRules, FolderRule
 from filebrowser.uploads.space import UploadLimits
+from filebrowser.uploads.upload_locks import SharedTurns
 from filebrowser.uploads.upload_store import UploadStore
 from filebrowser.watch.file_events import FileEvent
 from generator.data_folders import MODELS_FOLDER
@@ -53,9 +54,15 @@ NO_PROGRAMS = "Programs and pages are not taken."
 NO_UNKNOWN_KINDS = "Programs, pages and unknown kinds of file are not taken."
 
 
-def uploads_of(config: "Config", tell: Callable[[FileEvent], None]) -> UploadStore:
-    """The uploads of this service; nothing of theirs runs or was read yet."""
-    return UploadStore(limits_of(config), rules_of(config.allow_pickle_upload), tell)
+def uploads_of(
+    config: "Config", tell: Callable[[FileEvent], None], turns: SharedTurns | None = None
+) -> UploadStore:
+    """The uploads of this service; nothing of theirs runs or was read yet.
+
+    ``turns``: where other web processes take uploads, too.
+    """
+    rules = rules_of(config.allow_pickle_upload)
+    return UploadStore(limits_of(config), rules, tell, shared=turns)
 
 
 def limits_of(config: "Config") -> UploadLimits:

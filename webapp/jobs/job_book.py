@@ -132,8 +132,10 @@ DELETE FROM jobs WHERE id IN (
 class JobBook:
     """The records, for all threads of the web process. Raises ``OSError``, ``sqlite3.Error``."""
 
-    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
-        self.database = CacheDatabase(path, SCHEMA)
+    def __init__(
+        self, path: Path, clock: Callable[[], float] = time.time, shared: bool = False
+    ) -> None:
+        self.database = CacheDatabase(path, replace(SCHEMA, shared=shared))
         self.clock = clock
 
     def prepare(self) -> None:

@@ -4,7 +4,9 @@ import logging
 import sqlite3
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from webapp.jobs.job_book import ABANDONED_SECONDS, Delivery, JobBook
@@ -23,6 +25,15 @@ POSTS_OF_ONE = 4  # of one owner: a receiver that hangs delays no other's
 STOPPING_SECONDS = 1.0
 
 
+Hold = Callable[[str], AbstractContextManager[bool]]
+"""A turn among the web processes, for a block; whether it was there."""
+
+
+def hold_always(name: str) -> AbstractContextManager[bool]:
+    """The turn of the only web process."""
+    return nullcontext(True)
+
+
 @dataclass(frozen=True, slots=True)
 class JobParts:
     """What the follower works with."""
@@ -32,10 +43,11 @@ class JobParts:
     sink: Sink
     pictures: DrawnPictures
     poster: WebhookPoster
+    hold: Hold = hold_always
 
 
 class JobFollower(threading.Thread):
-    """Follows the open jobs of a data directory; one of it runs, in the web process."""
+    """Follows the open jobs of a data directory; one of it runs in each web process."""
 
     def __init__(self, parts: JobParts, log: logging.Logger) -> None:
         super().__init__(name="job-follower", daemon=True)
@@ -101,8 +113,10 @@ class JobFollower(threading.Thread):
     def _post(self, delivery: Delivery) -> None:
         book = self.parts.book
         try:
-            if book.find_delivery(delivery.job) == delivery:  # else it was posted since we looked
-                book.note_attempt(self.parts.poster.attempt(delivery))
+            with self.parts.hold(f"webhook {delivery.job}") as is_ours:
+                # Else it was posted since we looked, or another web process is at it.
+                if is_ours and book.find_delivery(delivery.job) == delivery:
+                    book.note_attempt(self.parts.poster.attempt(delivery))
         except Exception:  # it is due still, and tried again
             self.log.exception("job %s: its webhook was not posted", delivery.job)
         finally:

@@ -9,15 +9,21 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from webapp.jobs.cold_start import LEAVING, cold_start_phase
 from webapp.queues.contracts.frame import Frame
 from webapp.queues.contracts.heartbeats import Heartbeats, WorkerState
 from webapp.queues.contracts.progress import JobProgress, ProgressBoard
 from webapp.queues.contracts.queue import Queue
-from webapp.queues.match_forecast import Outlook, WorkerOutlook, forecast_takes, held_after
+from webapp.queues.match_forecast import (
+    Outlook,
+    RunningOutlook,
+    WorkerOutlook,
+    forecast_takes,
+    held_after,
+)
 
 MIN_AGE = 0.2  # seconds for which a look counts
 AGE_FACTOR = 10.0  # ... and so many times what it took: a long queue is looked at less often
-LEAVING = "draining"  # state of a worker that takes nothing more
 
 NewFrame = tuple[str, int, str, int]
 """Owner, priority, checkpoint and order of magnitude of a frame that is not queued yet."""
@@ -43,11 +49,16 @@ class QueueView:
     running: Mapping[str, Frame] = field(default_factory=dict)
     outlook: Outlook = field(default_factory=lambda: Outlook({}, (), 0.0))
     forecasts: Mapping[str, Forecast] = field(default_factory=dict)
+    cold_start: str = ""  # phase of jobs that wait while no worker is ready
     new: dict[NewFrame, Forecast] = field(default_factory=dict)  # that were asked for
 
     @classmethod
     def of_frames(
-        cls, waiting: Sequence[Frame], running: Sequence[Frame], outlook: Outlook
+        cls,
+        waiting: Sequence[Frame],
+        running: Sequence[Frame],
+        outlook: Outlook,
+        cold_start: str = "",
     ) -> "QueueView":
         """The view of these frames; all that grows with the queue is computed here, once."""
         takes = forecast_takes(waiting, with_a_worker(outlook))
@@ -59,6 +70,7 @@ class QueueView:
                 frame.id: forecast_of(outlook, number, wait, frame)
                 for number, (frame, wait) in enumerate(takes, 1)
             },
+            cold_start,
         )
 
     def forecast(self, frame: Frame) -> Forecast:
@@ -129,16 +141,19 @@ class QueueOverview:
 
     def _look(self) -> QueueView:
         frames, now = self.queue.list_frames(), self.clock()
-        running = [frame for frame in frames if frame.deliveries > 0]
-        waiting = [frame for frame in frames if frame.deliveries == 0]
+        running = [frame for frame in frames if frame.is_leased]
+        waiting = [frame for frame in frames if not frame.is_leased]
         remaining = {
             frame.id: seconds_left(
                 self.progress.read_progress(frame.id), frame.predicted_seconds, now
             )
             for frame in running
         }
-        workers = outlooks_of(self.heartbeats.workers(), running, remaining)
-        return QueueView.of_frames(waiting, running, Outlook(self.queue.accounts(), workers, now))
+        living = self.heartbeats.workers()
+        workers = outlooks_of(living, running, remaining)
+        ends = [RunningOutlook(each.owner, each.sharing, remaining[each.id]) for each in running]
+        outlook = Outlook(self.queue.accounts(), workers, now, running=ends)
+        return QueueView.of_frames(waiting, running, outlook, cold_start_phase(living))
 
 
 def outlooks_of(

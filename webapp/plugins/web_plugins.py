@@ -279,6 +279,33 @@ class WebPlugins:
         )
 
 
+class ShippedPlugins(WebPlugins):
+    """Those that Easel ships, for users who do not share the others (``--root-extensions``)."""
+
+    def __init__(self, everything: WebPlugins) -> None:
+        self.config, self.log, self.options = everything.config, everything.log, everything.options
+        self.host, self.catalogue = everything.host, everything.catalogue
+        self._everything = everything
+
+    @property
+    def table(self) -> PluginTable:  # type: ignore[override]
+        """Those that are shipped, as of the last loading of all."""
+        table = self._everything.table
+        shipped = tuple(each for each in table.statuses if each.origin is PluginOrigin.SHIPPED)
+        names = {each.name for each in shipped}
+        declared = {name: each for name, each in table.declared.items() if name in names}
+        return PluginTable(shipped, declared)
+
+    def statuses(self) -> tuple[PluginStatus, ...]:
+        """How they stand now."""
+        everything = self._everything.statuses()
+        return tuple(each for each in everything if each.origin is PluginOrigin.SHIPPED)
+
+    def absent_plugin(self, kind: str, name: str) -> str:
+        """Nothing: what others bring is not told."""
+        return ""
+
+
 def unloaded_status(plugin: DiscoveredPlugin) -> PluginStatus:
     """A plugin as it lies on the disk."""
     return status_of(plugin, State.FAULTY if plugin.fault else State.OFF, fault=plugin.fault)

@@ -19,14 +19,17 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 
 from plugins.part_loader import refuse_imports
+from webapp.access.forwarded import parse_networks
 from webapp.accounts.errors import AccountsUnusable
 from webapp.app import create_app
 from webapp.http.content_policy import EMPTY_POLICY
 from webapp.http.thread_admission import ThreadLimits
 from webapp.http.url_fetch import fetch_rules
 from webapp.http.waiting_limit import WaitingLimit
-from webapp.jobs.job_follower import JobFollower, JobParts
+from webapp.jobs.job_follower import JobFollower, JobParts, hold_always
 from webapp.jobs.webhooks import WebhookPoster
+from webapp.ledger.drain import DrainThread
+from webapp.ledger.prices import BadPrices
 from webapp.logs import bind_for_block, start_log
 from webapp.process_tree import LISTEN_FD_VARIABLE, die_with_parent, die_with_supervisor
 from webapp.processes.allocator import return_large_pieces
@@ -125,10 +128,10 @@ class GunicornServer(BaseApplication):
             self.cfg.set(name, value)
 
     def build_services(self) -> Services:
-        """The services; ends gunicorn, which would try again for ever, where accounts are amiss."""
+        """The services; ends gunicorn, which would try again for ever, where flags are amiss."""
         try:
             return build_services(self.config)
-        except AccountsUnusable as error:
+        except (AccountsUnusable, BadPrices) as error:
             logging.getLogger("easel").error("%s", error)
             raise SystemExit(Arbiter.WORKER_BOOT_ERROR) from error
 
@@ -139,11 +142,13 @@ class GunicornServer(BaseApplication):
         if services.accounts is not None:
             announce_first_admin(services.accounts, self.config)
         facts = publish_service(self.config)
-        NoticeThread(services.worker_commands, facts.data_id, facts.version).start()
+        NoticeThread(services.service_notices, facts.data_id, facts.version).start()
+        services.nodes.start()
         if services.filing is not None:
             services.filing.start()
         QueueWatchThread(services.queue, partial(end_process, self.config, services.log)).start()
         follow_jobs(services).start()
+        DrainThread(services.charges, services.ledger, self.config.usage_months).start()
         app = create_app(services)
         if self.config.asynchronous:
             EntryDispatcher(app, services).start()
@@ -170,7 +175,11 @@ def follow_jobs(services: Services) -> JobFollower:
     except (OSError, sqlite3.Error) as error:  # pictures are drawn all the same
         services.log.warning("jobs cannot be kept now: %s", error)
     poster = WebhookPoster(session_key(config.easel_dir), fetch_rules(config))
-    parts = JobParts(services.jobs, services.queue, services.sink, services.drawn_pictures, poster)
+    turns = services.nodes.turns
+    hold = hold_always if turns is None else turns.hold
+    parts = JobParts(
+        services.jobs, services.queue, services.sink, services.drawn_pictures, poster, hold
+    )
     return JobFollower(parts, services.log)
 
 
@@ -213,6 +222,8 @@ def gunicorn_settings(config: Config) -> dict[str, Any]:
         "loglevel": "warning",
         "keyfile": str(config.tls_keyfile) if config.tls_keyfile else None,
         "certfile": str(config.tls_certfile) if config.tls_certfile else None,
+        # gunicorn's own belief in proxies; ours is forwarded.py
+        "forwarded_allow_ips": "" if config.trusted_proxies else "127.0.0.1,::1",
         "post_fork": lambda server, worker: die_with_parent(),
     }
 
@@ -233,6 +244,7 @@ def connection_limits(config: Config) -> ConnectionLimits:
         per_address=config.max_connections_per_address,
         threads=ThreadLimits(threads, per_address, BODY_THREADS, COMPUTING_THREADS),
         root=config.root_path,
+        proxies=parse_networks(config.trusted_proxies),
     )
 
 

@@ -24,6 +24,7 @@ from gunicorn import http
 from gunicorn import sock as gunicorn_sock
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, TConn, ThreadWorker
 
+from webapp.access.forwarded import Network, is_in_networks
 from webapp.errors import SlowBody, Unavailable, error_answer
 from webapp.http.body_pace import SILENCE_SECONDS, BodyPace, PacedUnreader, mark_body
 from webapp.http.content_policy import EMPTY_POLICY
@@ -75,12 +76,17 @@ CLIENT_GONE_ERRORS = (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN)
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
-    """Open connections in all and of one address; threads; the service's ``--subpath``."""
+    """Open connections in all and of one address that is no proxy's; threads; ``--subpath``."""
 
     all: int
     per_address: int
     threads: ThreadLimits
     root: str = ""
+    proxies: tuple[Network, ...] = ()
+
+    def count_of(self, address: str) -> int:
+        """Connections that an address may have."""
+        return self.all if is_in_networks(address, self.proxies) else self.per_address
 
 
 @dataclass(slots=True, eq=False)
@@ -167,9 +173,9 @@ class HeadFirstWorker(ThreadWorker):
 
     def _make_room(self, address: str) -> bool:
         """Close older connections that ask nothing, where a limit is passed; False if it stays."""
-        if self.by_address[address] > self.limits.per_address and not self._evict(
-            lambda host: host == address
-        ):
+        count = self.by_address[address]
+        too_many = count > self.limits.per_address and count > self.limits.count_of(address)
+        if too_many and not self._evict(lambda host: host == address):
             return False
         if self.nr_conns <= self.limits.all:
             return True

@@ -42,11 +42,13 @@ class WorkerPool:
             return
         try:
             waiting, holders = queue.depth().waiting, set(queue.lease_holders())
+            running = {number for number, worker in enumerate(self.workers) if worker.is_wanted}
+            busy = {number for number in running if is_holder(self.workers[number], holders)}
+            if waiting and len(busy) < self.scaler.terms.most and not queue.may_take():
+                waiting = 0  # one more worker could take none of them
         except (QueueError, sqlite3.Error) as error:
             self.log.debug("the number of workers stays: %s", error)
             return
-        running = {number for number, worker in enumerate(self.workers) if worker.is_wanted}
-        busy = {number for number in running if is_holder(self.workers[number], holders)}
         chosen = self.scaler.choose(running, busy, waiting)
         for number in chosen - running:
             self.log.info("%s is started: %d job(s) wait", self.workers[number].name, waiting)

@@ -27,11 +27,17 @@ def predict_seconds(work: float, pace: float | None) -> float:
     return min(max(seconds, SHORTEST), LONGEST)
 
 
+def pace_of_job(work: float, seconds: float) -> float:
+    """The pace of one job of that work that took so many GPU seconds."""
+    return max(seconds, SHORTEST) / (work + FIXED_WORK)
+
+
 def update_pace(pace: float | None, work: float, seconds: float) -> float:
-    """The pace after a job of that work took so many GPU seconds.
+    """The pace after such a job.
 
     The mean is geometric: a job that also loads a checkpoint takes ten times as long, and must not
-    set the pace of the next ten.
+    set the pace of the next ten. (In Redis the act ``answer`` does this, so that two jobs that end
+    at once both count.)
     """
-    last = max(seconds, SHORTEST) / (work + FIXED_WORK)
+    last = pace_of_job(work, seconds)
     return last if pace is None else float(pace * (last / pace) ** SMOOTHING)

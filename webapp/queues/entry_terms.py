@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from webapp.queues.errors import TooManyGroups
+
 MAX_ENTRIES = 100_000  # of one queue
 MAX_GET_BYTES = 64 << 20  # bytes after which a get takes no further entry
 NEWEST = -1
@@ -16,6 +18,9 @@ LISTED_SECONDS = 60.0  # seconds for which a consumer that is gone is listed bes
 GROUP_SECONDS = 3600.0  # seconds after which the last of a group is forgotten
 SHUTDOWN_CODE = "Shutdown"
 
+MAX_GROUPS = 1000  # of one queue, of all callers
+MAX_OWN_GROUPS = 64  # of one queue, of one caller but the owner
+
 READING_SECONDS = 120.0  # for making a frame: pictures may have to be fetched from elsewhere
 
 
@@ -25,6 +30,21 @@ class EntryTerms:
 
     max_entries: int = MAX_ENTRIES
     max_delivery: int = 5  # 0: without end
+
+
+def refuse_group(count: int, own_count: int | None) -> None:
+    """Raise ``TooManyGroups`` where one more is too many.
+
+    ``count``: groups of the queue; ``own_count``: of the caller among them, None for the owner.
+    """
+    ways = (
+        "Use one of them (header X-EAS-QueueService-Redis-Gid); a group is forgotten an hour after "
+        "its last consumer left, one without consumers when its entries are gone."
+    )
+    if own_count is not None and own_count >= MAX_OWN_GROUPS:
+        raise TooManyGroups(f"You have {own_count} groups here, which is all that one may. {ways}")
+    if count >= MAX_GROUPS:
+        raise TooManyGroups(f"This queue has {count} groups, which is all that it may. {ways}")
 
 
 def entry_topic(queue: str) -> str:

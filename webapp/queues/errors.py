@@ -1,4 +1,6 @@
-"""Errors of a queue store."""
+"""Errors of a queue store, and of the way into it."""
+
+from collections.abc import Mapping
 
 RETRY_AFTER = 5  # seconds after which the store is likely to be well
 
@@ -31,6 +33,31 @@ class QueueBusy(QueueError):
     """Another process writes the store for longer than this one waits; nothing was stored (503)."""
 
     retry_after = RETRY_AFTER
+
+
+class TooManyGroups(QueueError):
+    """A queue, or one caller, has as many groups of consumers as may be (HTTP 429).
+
+    Nothing was changed.
+    """
+
+    retry_after = RETRY_AFTER
+
+
+class QuotaExceeded(QueueError):
+    """Nothing is left of a caller's quota: nothing was stored (HTTP 429).
+
+    ``facts`` of the quota go into the answer; ``retry_after``: seconds until it resets, None where
+    time does not help.
+    """
+
+    def __init__(self, text: str, facts: Mapping[str, object], retry_after: int | None) -> None:
+        super().__init__(text)
+        self.facts, self.retry_after = facts, retry_after
+
+
+class JobTooLarge(QueueError):
+    """The job is larger than any that its caller may send (HTTP 422)."""
 
 
 class StoreUnavailable(QueueError):

@@ -48,6 +48,10 @@ AnswerForm = Literal["sdapi", "openai", "openai-urls"]
 MODELS_TAG = "models"
 """Tag of a frame: the version of the list of models that its caller was told, see the worker."""
 
+TREE_TAG = "tree"
+"""Tag of a frame: the name of its owner's tree; not there for what is done in the data directory
+itself."""
+
 PICTURES_TAG = "pictures"
 """Tag of a frame whose pictures are kept for watchers, each as soon as it is drawn."""
 

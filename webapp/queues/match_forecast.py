@@ -1,8 +1,8 @@
 """When waiting frames will be taken, by the match rule and their predicted seconds. Pure.
 
 A simulation: whichever worker is free first takes what :func:`choose_next` gives it, and is busy
-for what was predicted. Loading of checkpoints, jobs that come later and workers that come or leave
-are not foreseen.
+for what was predicted; so long the frame counts as its owner's running job. Loading of checkpoints,
+jobs that come later and workers that come or leave are not foreseen.
 """
 
 import heapq
@@ -15,10 +15,12 @@ from webapp.queues.scheduler import (
     Account,
     AccountKey,
     Candidate,
+    Match,
     MatchTerms,
     Turns,
     choose_next,
 )
+from webapp.queues.sharing import NOTHING_RUNS, RunningJobs, Sharing, count_running
 
 MAX_COMPARED = 40_000
 """Heads that are compared at most, in some 0.1 s; frames behind go by priority and age."""
@@ -35,6 +37,15 @@ class WorkerOutlook:
 
 
 @dataclass(frozen=True, slots=True)
+class RunningOutlook:
+    """A job that runs, as limits count it; it ends in so many seconds."""
+
+    owner: str
+    sharing: Sharing
+    ends_in: float
+
+
+@dataclass(frozen=True, slots=True)
 class Outlook:
     """What a forecast begins with."""
 
@@ -42,11 +53,12 @@ class Outlook:
     workers: Sequence[WorkerOutlook]  # one at least
     now: float  # unix seconds
     terms: MatchTerms = field(default_factory=MatchTerms)
+    running: Sequence[RunningOutlook] = ()
 
 
 def forecast_takes(frames: Iterable[Frame], outlook: Outlook) -> Iterator[tuple[Frame, float]]:
     """Waiting frames in the order in which they are taken, and in how many seconds each is."""
-    board = _Board(frames, outlook)
+    board = _Board(list(frames), outlook)
     compared = 0
     while board.heads and compared < MAX_COMPARED:
         compared += len(board.heads)
@@ -58,7 +70,7 @@ def forecast_takes(frames: Iterable[Frame], outlook: Outlook) -> Iterator[tuple[
 class _Board:
     """A queue and its workers while they are played forward."""
 
-    def __init__(self, frames: Iterable[Frame], outlook: Outlook) -> None:
+    def __init__(self, frames: Sequence[Frame], outlook: Outlook) -> None:
         self.lanes = lanes_of(frames)
         self.heads = {lane: candidate_of(waiting[0]) for lane, waiting in self.lanes.items()}
         self.now, self.terms = outlook.now, outlook.terms
@@ -72,6 +84,8 @@ class _Board:
         self.free = [(worker.free_in, n) for n, worker in enumerate(outlook.workers)]
         heapq.heapify(self.free)
         self.loaded = [tuple(worker.loaded) for worker in outlook.workers]
+        self.running = list(outlook.running)
+        self.is_bounded = any(is_bounded(frame.sharing) for frame in frames)
 
     def keep(self, accounts: Mapping[AccountKey, Account]) -> None:
         """Accounts as the rule left them."""
@@ -81,10 +95,10 @@ class _Board:
 
     def take(self) -> tuple[Frame, float]:
         """The next frame by the match rule, and in how many seconds it is taken."""
-        moment, worker = self.free[0]
-        match = choose_next(
-            self.heads.values(), self.turns, self.loaded[worker], self.now + moment, self.terms
-        )
+        while (match := self.match(self.running_jobs())) is None:
+            if not self.wait_for_an_end():
+                match = self.match(NOTHING_RUNS)  # a limit that nothing seems to fill
+                break
         if match is None:
             raise AssertionError("the rule gives a frame wherever one waits")
         self.keep(match.accounts)
@@ -96,10 +110,34 @@ class _Board:
             del self.heads[lane]
         return frame, self.give(frame)
 
+    def match(self, running: RunningJobs) -> Match | None:
+        """What the rule gives to the worker that is free first."""
+        moment, worker = self.free[0]
+        loaded, now = self.loaded[worker], self.now + moment
+        return choose_next(self.heads.values(), self.turns, loaded, now, self.terms, running)
+
+    def running_jobs(self) -> RunningJobs:
+        """What runs when the next worker is free; nothing where nobody's limit asks for it."""
+        if not self.is_bounded:
+            return NOTHING_RUNS
+        moment, _ = self.free[0]
+        self.running = [job for job in self.running if job.ends_in > moment]
+        return count_running((job.owner, job.sharing) for job in self.running)
+
+    def wait_for_an_end(self) -> bool:
+        """The next worker waits until a job ends whose owner's limit holds back all that waits."""
+        moment, worker = self.free[0]
+        ends = [job.ends_in for job in self.running if job.ends_in > moment]
+        if ends:
+            heapq.heapreplace(self.free, (min(ends), worker))
+        return bool(ends)
+
     def give(self, frame: Frame) -> float:
         """Give a frame to the worker that is free first; in how many seconds that is."""
         moment, worker = self.free[0]
-        heapq.heapreplace(self.free, (moment + frame.predicted_seconds, worker))
+        end = moment + frame.predicted_seconds
+        heapq.heapreplace(self.free, (end, worker))
+        self.running.append(RunningOutlook(frame.owner, frame.sharing, end))
         self.loaded[worker] = held_after(self.loaded[worker], frame.checkpoint)
         return moment
 
@@ -132,7 +170,13 @@ def candidate_of(frame: Frame) -> Candidate:
         frame.put_at,
         frame.predicted_seconds,
         frame.weight,
+        sharing=frame.sharing,
     )
+
+
+def is_bounded(sharing: Sharing) -> bool:
+    """Whether somebody's running jobs are limited."""
+    return bool(sharing.most_running or sharing.most_running_of_group)
 
 
 def held_after(held: tuple[str, ...], checkpoint: str) -> tuple[str, ...]:

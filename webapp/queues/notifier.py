@@ -36,17 +36,23 @@ class Subscribers(Generic[T]):
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._events: dict[T, set[threading.Event]] = {}
+        self._one_of_many: set[threading.Event] = set()
 
     def __bool__(self) -> bool:
         """Whether anybody waits."""
         return bool(self._events)
 
     @contextmanager
-    def add(self, topic: T) -> Iterator[threading.Event]:
-        """Wait for a topic for a block; the event is set at each notification."""
+    def add(self, topic: T, *, one_of_many: bool = False) -> Iterator[threading.Event]:
+        """Wait for a topic for a block; the event is set at each notification.
+
+        Of those that are ``one_of_many``, who all take what comes, each notification wakes one.
+        """
         event = threading.Event()
         with self._lock:
             self._events.setdefault(topic, set()).add(event)
+            if one_of_many:
+                self._one_of_many.add(event)
         try:
             yield event
         finally:
@@ -55,12 +61,23 @@ class Subscribers(Generic[T]):
                 events.discard(event)
                 if not events:
                     del self._events[topic]
+                self._one_of_many.discard(event)
+            if one_of_many and event.is_set():  # it leaves without having looked
+                self._wake_one(topic)
 
     def wake(self, topic: T) -> None:
-        """Wake all who wait for a topic."""
+        """Wake who waits for a topic, and one of those of whom one is enough."""
         with self._lock:
-            for event in self._events.get(topic, ()):
+            for event in self._events.get(topic, set()) - self._one_of_many:
                 event.set()
+        self._wake_one(topic)
+
+    def _wake_one(self, topic: T) -> None:
+        with self._lock:
+            for event in self._events.get(topic, set()) & self._one_of_many:
+                if not event.is_set():  # who was woken before will look for that other one
+                    event.set()
+                    return
 
     def wake_all(self) -> None:
         """Wake all: notifications may have been missed."""
@@ -82,11 +99,11 @@ class Notifier:
         self._pipes_unusable = False
 
     @contextmanager
-    def subscribe(self, topic: str) -> Iterator["Subscription"]:
+    def subscribe(self, topic: str, *, one_of_many: bool = False) -> Iterator["Subscription"]:
         """Subscribe to a topic for a block; enter it before reading the database."""
         with self._lock:
             self._start()
-        with self.subscribers.add(record_of(topic)) as event:
+        with self.subscribers.add(record_of(topic), one_of_many=one_of_many) as event:
             yield Subscription(
                 event, POLL_SECONDS_WITHOUT_PIPES if self._pipes_unusable else POLL_SECONDS
             )

@@ -13,13 +13,20 @@ whatever its priority, counts as if its checkpoint were in memory, and holds bac
 frames. One of an owner and priority is in an age cap, or an owner's long backlog, all of it old,
 would go before whoever comes later, and nothing but its order would count.
 
+A group's weight is for all its waiting members together: each has a part of it by its own weight.
+Frames of an owner, or of a group, with as many jobs running as it may have at once are not looked
+at; neither is their priority.
+
 Two owners of equal weight who wait all the time are charged GPU seconds that differ by less than
 the largest frame and one quantum, whatever their age, and whatever workers hold.
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+
+from webapp.queues.sharing import ALONE, NOTHING_RUNS, RunningJobs, Sharing
 
 AGE_CAP = 120.0
 """Seconds of waiting after which an owner's oldest frame is overdue."""
@@ -40,6 +47,7 @@ class Candidate:
     predicted: float = 1.0  # GPU seconds, > 0
     weight: float = 1.0  # of the owner's plan, > 0
     deadly: bool = False  # workers died of it again: it goes behind all others
+    sharing: Sharing = ALONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +93,14 @@ def choose_next(
     loaded: Collection[str],
     now: float,
     terms: MatchTerms = MatchTerms(),
+    running: RunningJobs = NOTHING_RUNS,
 ) -> Match | None:
-    """The frame to run next by the rule above, or None where nothing waits.
+    """The frame to run next by the rule above, or None where nothing waits that may run.
 
     ``loaded`` are the checkpoints in the worker's memory; any will do for a frame that names none.
     A ``deadly`` frame is taken only when no other waits.
     """
-    frames = list(candidates)
-    frames = [frame for frame in frames if not frame.deadly] or frames
+    frames = find_admissible(candidates, running)
     if not frames:
         return None
     top = max(frame.priority for frame in frames)
@@ -125,6 +133,26 @@ def choose_next(
         own = stored.get(key) or turns.account(*key) or blank_account(turns, best.priority)
         stored[key] = replace(own, age_override_at=now)
     return Match(best, stored)
+
+
+def find_admissible(candidates: Iterable[Candidate], running: RunningJobs) -> list[Candidate]:
+    """Those that may run now: whose owners and groups have fewer jobs running than their limits.
+
+    Of an owner's frames here the newest tells the limits: those of the others are of earlier days.
+    """
+    frames = list(candidates)
+    frames = [frame for frame in frames if not frame.deadly] or frames
+    full = {
+        owner
+        for owner, frame in newest_frames(frames).items()
+        if running.fill(owner, frame.sharing)
+    }
+    return [frame for frame in frames if frame.owner not in full]
+
+
+def newest_frames(frames: Iterable[Candidate]) -> Mapping[str, Candidate]:
+    """Each owner's newest frame."""
+    return {frame.owner: frame for frame in sorted(frames, key=lambda frame: frame.index)}
 
 
 def find_overdue(
@@ -174,8 +202,17 @@ def bring_to_round(account: Account | None, round_now: int, grant: float) -> Acc
 
 
 def plan_weights(frames: Iterable[Candidate]) -> Mapping[str, float]:
-    """Each owner's weight: that of the newest frame, which knows the plan of today."""
-    return {frame.owner: frame.weight for frame in sorted(frames, key=lambda frame: frame.index)}
+    """Each owner's weight: that of the newest frame, or its part of the group's weight."""
+    newest = newest_frames(frames)
+    together = Counter[str]()
+    for frame in newest.values():
+        together[frame.sharing.group] += frame.weight  # type: ignore[assignment]
+    return {
+        owner: frame.weight * frame.sharing.group_weight / together[frame.sharing.group]
+        if frame.sharing.group_weight > 0
+        else frame.weight
+        for owner, frame in newest.items()
+    }
 
 
 def give_rounds(

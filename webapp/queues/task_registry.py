@@ -1,7 +1,8 @@
-"""What the web process alone remembers of tasks: ended, followed and stopped ones. No Flask."""
+"""What web processes alone remember of tasks: ended, followed and stopped ones. No Flask."""
 
 import threading
 from collections import OrderedDict
+from typing import Protocol
 
 from generator.request import Stop
 
@@ -9,8 +10,36 @@ MAX_REMEMBERED = 16
 """How many ended tasks ``/internal/progress`` knows, as in AUTOMATIC1111."""
 
 
+class Tasks(Protocol):
+    """Ended tasks, followed jobs, stop requests; nothing here raises."""
+
+    def record_finished(self, owner: str, task: str) -> None:
+        """Remember that a task has ended."""
+        ...
+
+    def has_ended(self, owner: str | None, task: str) -> bool:
+        """True if this owner's task, or anybody's for None, has ended lately."""
+        ...
+
+    def follow(self, owner: str, task: str, job: str) -> None:
+        """Remember which job an owner's task is, for when its asker has left."""
+        ...
+
+    def is_followed(self, job: str) -> bool:
+        """Whether somebody has asked the progress of a job."""
+        ...
+
+    def record_stop(self, job: str, stop: Stop) -> None:
+        """Remember what was asked of a job, for ``GET progress`` to tell."""
+        ...
+
+    def stop_requested(self, job: str) -> Stop:
+        """What was last asked of a job."""
+        ...
+
+
 class TaskRegistry:
-    """What the web process alone remembers: ended tasks, followed jobs, stop requests."""
+    """:class:`Tasks` of the one web process."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()

@@ -46,7 +46,7 @@ def read_new_embedding(
         raise Refused(f"name: {error}") from None
     if not NAME.fullmatch(name):
         raise Refused(f"name: {name!r} may hold letters, digits, spaces and . _ - only.")
-    path = app_services.registry.folders.of(ModelKind.EMBEDDING)[0] / f"{name}.pt"
+    path = own_folder(app_services) / f"{name}.pt"
     return EmbeddingSpec(
         name, str(path), body.num_vectors_per_token, body.init_text, body.overwrite_old, checkpoint
     )
@@ -59,6 +59,7 @@ def read_training(
     for field in ("varsize", "use_weight"):
         if getattr(body, field):
             raise Refused(f"{field}: pictures are cut to one size and count whole; leave it out.")
+    own_folder(app_services)
     app_services.registry.find(ModelKind.EMBEDDING, body.embedding_name)
     options, root = app_services.options.get(), data_root(app_services.config.data_dir)
     config = TrainingConfig(
@@ -87,6 +88,18 @@ def read_training(
     return QueuedTraining(
         config, list_pictures(folder_below_data("data_root", body.data_root, app_services), root)
     )
+
+
+def own_folder(app_services: "Services") -> Path:
+    """The folder of the caller's embeddings. Raises ``Refused`` where all users have one."""
+    config = app_services.config
+    folder = app_services.registry.folders.of(ModelKind.EMBEDDING)[0]
+    if config.service_config is not None and not folder.is_relative_to(config.data_dir):
+        raise Refused(
+            "name: embeddings are the same for all users here (--embeddings-dir): an admin makes "
+            "and trains them."
+        )
+    return folder
 
 
 def training_workload(config: TrainingConfig) -> float:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from generator.prompt.limits import check_request
 from generator.request import GenerationRequest
 from generator.scripts.picture_count import check_script
-from generator.scripts.workload import check_job_workload
+from generator.scripts.workload import JobSize, measure_job
 from webapp.errors import Refused
 from webapp.queues.job_codec import EasExtras
 from webapp.requests import eas, img2img
@@ -41,7 +41,7 @@ class AcceptedRequest:
     request: GenerationRequest
     extras: EasExtras | None
     echo: dict[str, object]  # the answer's ``parameters``
-    work: float  # megapixel-steps
+    size: JobSize
 
 
 def translate_body(body: GenerationBody, context: RequestContext) -> AcceptedRequest:
@@ -87,13 +87,13 @@ def translate_body(body: GenerationBody, context: RequestContext) -> AcceptedReq
     check_request(request)
     check_script(request)
     check_seeds(request.seeds, request.picture_count, options.eta_noise_seed_delta)
-    work = check_job_workload(request, context.most_megapixel_steps, context.choices("samplers"))
+    size = measure_job(request, context.most_megapixel_steps, context.choices("samplers"))
     request = replace(
         request,
         embeddings=name_embeddings(request, context),
         remarks=tuple(dict.fromkeys(context.remarks)),
     )
-    return AcceptedRequest(body, request, extras, echo_parameters(body), work)
+    return AcceptedRequest(body, request, extras, echo_parameters(body), size)
 
 
 def read_overrides(body: GenerationBody, context: RequestContext) -> dict[str, object]:

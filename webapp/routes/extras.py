@@ -15,6 +15,7 @@ from webapp.access.scopes import AccessScope, requires
 from webapp.http.openapi import RouteNote, with_note
 from webapp.queues.contracts.frame import Frame
 from webapp.queues.job_codec import EXTRAS, EXTRAS_REQUESTS, QueuedExtras
+from webapp.queues.quotas import ASKED_TAG
 from webapp.requests.extras import (
     ExtrasBatch,
     ExtrasFields,
@@ -139,6 +140,6 @@ def to_frame(services: Services, body: ExtrasFields, images: list[str], *, singl
         kind=EXTRAS,
         body=EXTRAS_REQUESTS.dump_json(job),
         owner=caller().name,
-        tags={TASK_TAG: task, ROUTE_TAG: "extras"},
+        tags={TASK_TAG: task, ROUTE_TAG: "extras", ASKED_TAG: str(len(images))},
         work=megapixels,
     )

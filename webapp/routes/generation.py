@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 from generator.joinable import may_share_calls
 from generator.prompt.styles import read_styles
 from generator.request import GenerationRequest
+from generator.scripts.workload import JobSize
 from webapp.access.scopes import AccessScope, requires
 from webapp.errors import Refused
 from webapp.http import request_images
@@ -19,6 +20,7 @@ from webapp.http.url_fetch import fetch_rules
 from webapp.queues.contracts.frame import Frame
 from webapp.queues.job_codec import GENERATE, AnswerForm, EasExtras, QueuedGeneration, encode_job
 from webapp.queues.joint_jobs import JOIN_TAG
+from webapp.queues.quotas import ASKED_TAG
 from webapp.requests import eas
 from webapp.requests.context import RequestContext
 from webapp.requests.fields import GenerationBody, read_body
@@ -45,6 +47,7 @@ from webapp.services import Services
 from webapp.settings.data_dir import styles_files
 from webapp.settings.foreign_options import split_foreign
 from webapp.settings.option_store import without_nulls
+from webapp.user_trees import UserTree
 from webapp.version import INFOTEXT_VERSION
 
 
@@ -119,6 +122,7 @@ def to_frame(services: Services, body: GenerationBody, shape: AnswerShape = SDAP
     for remark in shape.remarks:
         context.add_remark(remark)
     accepted = translate_body(body, context)
+    check_enforced(accepted.body, services)
     task = task_name(accepted)
     places = (services.config.data_dir, services.config.mount_paths)
     save = choose_save_options(accepted, options, *places)
@@ -139,7 +143,7 @@ def to_frame(services: Services, body: GenerationBody, shape: AnswerShape = SDAP
     if save or job.origins_dir:
         check_free_space(services, estimate_bytes(accepted.request))
     store_overrides(accepted.body, services)
-    return frame_of(job, task, services, accepted.work)
+    return frame_of(job, task, services, accepted.size)
 
 
 def picture_reader(
@@ -203,19 +207,39 @@ def store_overrides(body: GenerationBody, services: Services) -> None:
         services.options.update(without_nulls(changes) if services.config.lenient else changes)
 
 
-def frame_of(job: QueuedGeneration, task: str, services: Services, work: float) -> Frame:
-    """The frame that carries a job of so many megapixel-steps."""
+def check_enforced(body: GenerationBody, services: Services) -> None:
+    """Raise ``Forbidden`` where a request sets an option that holds for all users."""
+    own, enforced = body.override_settings or {}, services.options.enforced
+    services.options.check({name: own[name] for name in enforced & own.keys()})
+
+
+def frame_of(job: QueuedGeneration, task: str, services: Services, size: JobSize) -> Frame:
+    """The frame that carries a job of this size."""
     title = title_of(job.request, services)
-    joins = {JOIN_TAG: f"checkpoint {title}"} if may_share_calls(job.request) else {}
+    joins = {JOIN_TAG: join_tag(title, services)} if may_share_calls(job.request) else {}
     return Frame(
         id=uuid4().hex,
         kind=GENERATE,
         body=encode_job(job),
         owner=caller().name,
         checkpoint=title,
-        tags={TASK_TAG: task, ROUTE_TAG: job.route, **joins},
-        work=work,
+        tags={TASK_TAG: task, ROUTE_TAG: job.route, ASKED_TAG: str(size.pictures), **joins},
+        work=size.megapixel_steps,
     )
+
+
+def join_tag(title: str, services: Services) -> str:
+    """Jobs with the same tag are of the same checkpoint: another user's may have its title."""
+    tree = services.trees.current()
+    if not tree.name or (title and not is_own(title, tree)):
+        return f"checkpoint {title}"
+    return f"checkpoint of {tree.name} {title}"
+
+
+def is_own(title: str, tree: UserTree) -> bool:
+    """Whether a checkpoint lies in the caller's own tree."""
+    folder = tree.config.data_dir.absolute()
+    return tree.registry.find_checkpoint(title).path.is_relative_to(folder)
 
 
 def title_of(wanted: GenerationRequest, services: Services) -> str:

@@ -14,6 +14,7 @@ from webapp.access.credentials import Caller
 from webapp.access.scopes import AccessScope, requires
 from webapp.errors import Refused
 from webapp.http.openapi import RouteNote, with_note
+from webapp.jobs.cold_start import TEXTS
 from webapp.requests.coercion import Bool, Int, Str
 from webapp.requests.fields import invalid_fields
 from webapp.requests.infotext import parse_parameters
@@ -148,9 +149,11 @@ def task_state(services: Services, query: TaskQuery, who: Caller) -> TaskProgres
         ) or bool(find_answered_job(services, who, query.id_task))
         return TaskProgress(active=False, queued=False, completed=has_ended, textinfo="Waiting...")
     services.tasks.follow(who.name, query.id_task, mine.id)
-    if mine.deliveries == 0:
-        waiting = [frame.id for frame in queued if frame.deliveries == 0]
+    if not mine.is_leased:
+        waiting = [frame.id for frame in queued if not frame.is_leased]
         position = f"In queue: {waiting.index(mine.id) + 1}/{len(waiting)}"
+        if phase := services.overview.view().cold_start:
+            position = f"{position}. {TEXTS[phase]}"
         return TaskProgress(active=False, queued=True, completed=False, textinfo=position)
     return running_state(RunningJob(mine, services.progress.read_progress(mine.id)), query)
 

@@ -90,7 +90,7 @@ def event_stream(
             if record.outcome:
                 yield format_event(END, state, END)
                 return
-            now = (f"{state['state']} {state['position']}", state["progress"])
+            now = (f"{state['state']} {state['position']} {state['phase']}", state["progress"])
             if now != told or time.monotonic() - spoke_at > PING_SECONDS:
                 yield change_event(state, told, now)
                 told, spoke_at = now, time.monotonic()

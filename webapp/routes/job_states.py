@@ -6,11 +6,14 @@ from dataclasses import replace
 
 from typing_extensions import TypedDict
 
+from webapp.jobs.cold_start import LOADING, TEXTS, WORKING
 from webapp.jobs.entry_jobs import find_entry_job
 from webapp.jobs.job_book import JobRecord
 from webapp.jobs.job_ends import JOBS_ADDRESS, settle
 from webapp.jobs.queue_overview import Forecast, seconds_left
 from webapp.queues.contracts.frame import Frame
+from webapp.queues.contracts.progress import JobProgress
+from webapp.queues.job_limit import by_plan
 from webapp.routes.context import caller
 from webapp.services import Services
 
@@ -29,6 +32,8 @@ class WebhookState(TypedDict):
 class JobState(TypedDict):
     """A job. ``state``: queued, running, succeeded, failed or cancelled; times in unix seconds.
 
+    ``phase``: what it waits for while no worker is ready (worker-start, loading), or what a running
+    one does (loading, working); null while it waits in line, and at its end. ``text``: in words.
     ``position`` among waiting jobs, from 1; ``eta``: seconds until its end; ``predicted_start`` and
     ``eta`` are null while no worker lives. ``progress``: 0..1. ``pictures``: addresses of those
     that are drawn, for an hour. ``result``: the address of the answer, for as long.
@@ -42,6 +47,8 @@ class JobState(TypedDict):
     predicted_start: float | None
     eta: float | None
     progress: float
+    phase: str | None
+    text: str | None
     pictures: list[str]
     ended_at: float | None
     status: int | None
@@ -85,6 +92,8 @@ def job_state(services: Services, record: JobRecord) -> JobState:
         "predicted_start": None,
         "eta": None,
         "progress": 1.0 if record.outcome else 0.0,
+        "phase": None,
+        "text": None,
         "pictures": picture_addresses(services, record.id),
         "ended_at": record.ended_at or None,
         "status": record.status or None,
@@ -106,10 +115,19 @@ def add_running(services: Services, state: JobState) -> JobState | None:
     frame = view.running.get(state["id"]) or view.waiting.get(state["id"])  # taken since
     if progress is not None:
         state["progress"] = progress.share_done
+        state["text"] = progress.progress.textinfo
+    state["phase"] = WORKING if has_begun(progress) else LOADING
     if frame is not None:
         state["eta"] = seconds_left(progress, frame.predicted_seconds, time.time())
     state["state"] = RUNNING
     return state
+
+
+def has_begun(progress: JobProgress | None) -> bool:
+    """Whether a running job is past the loading of its weights."""
+    if progress is None:
+        return False
+    return not progress.progress.textinfo or progress.progress.step > 0
 
 
 def add_waiting(services: Services, state: JobState) -> JobState | None:
@@ -121,6 +139,8 @@ def add_waiting(services: Services, state: JobState) -> JobState | None:
     forecast = view.forecast(frame)
     state["position"] = forecast.position
     state["predicted_start"], state["eta"] = start_and_eta(forecast)
+    if view.cold_start:
+        state["phase"], state["text"] = view.cold_start, TEXTS[view.cold_start]
     return state
 
 
@@ -133,8 +153,9 @@ def start_and_eta(forecast: Forecast) -> tuple[float | None, float | None]:
 def predict(services: Services, frame: Frame) -> Prediction:
     """What queueing a frame of the caller's now would come to."""
     seconds = services.queue.predict_seconds(frame.kind, frame.checkpoint, frame.work)
-    share = services.job_limit.plans.share_of(frame.owner, caller().scope)
-    frame = replace(frame, predicted_seconds=seconds, weight=share)
+    plan = services.job_limit.plans.plan_of(frame.owner, caller().scope)
+    services.job_limit.check_plan(services.queue, frame, plan)
+    frame = replace(by_plan(frame, plan), predicted_seconds=seconds)
     forecast = services.overview.view().forecast(frame)
     start, eta = start_and_eta(forecast)
     return {

@@ -1,6 +1,5 @@
-"""The login page (a form without scripts), login and logout, and the session's facts."""
+"""The login page, login and logout, and the session's facts."""
 
-from importlib.resources import files
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, current_app, jsonify, redirect, request, url_for
@@ -20,23 +19,18 @@ from webapp.access.login_throttle import LoginThrottle
 from webapp.access.scopes import AccessScope, requires
 from webapp.access.secret import Secret
 from webapp.errors import NotAuthenticated, Refused, TooManyTries, WrongCredential
-from webapp.http.content_policy import policy_of
 from webapp.http.openapi import EMPTY_SCHEMA, RouteNote, with_note
 from webapp.requests.model_choice import find_exact_checkpoint
 from webapp.routes.context import MAX_FORM_BYTES, caller, read_json_body
+from webapp.routes.form_pages import render_form, say
 from webapp.services import Services
 from webapp.version import VERSION
 
-FORM = files("webapp").joinpath("pages", "login.html").read_text(encoding="utf-8")
 DEFAULT_SIDE = 512
-POLICY = policy_of(FORM)
-WRONG = "<p role=alert>用户名、密码或令牌不正确 · Wrong name, password or token</p>"
-WAIT = (
-    "<p role=alert>错误次数过多，请在 {0} 秒后重试 · "
-    "Too many wrong tries; try again in {0} seconds</p>"
-)
-HTML = "text/html; charset=utf-8"
-PROVIDER_LOGIN = "oidc.start"
+LONGEST_NAME = 256  # characters of a name that the form repeats
+PROVIDER_LOGIN, ACCEPT_PAGE = "oidc.start", "invitations.page"
+"""Views of accounts, where there are any."""
+
 CREDENTIAL = {
     "type": "object",
     "properties": {name: {"type": "string"} for name in ("username", "password", "token")},
@@ -50,7 +44,10 @@ class LoggedIn(TypedDict):
 
 
 class SessionFacts(TypedDict):
-    """Who is logged in, and what this service is; sizes in pixels, by checkpoint."""
+    """Who is logged in, and what this service is; sizes in pixels, by checkpoint.
+
+    ``provider``: whether one may log in with an OpenID Connect provider.
+    """
 
     user: str
     owner: bool
@@ -62,29 +59,31 @@ class SessionFacts(TypedDict):
     default_sizes: dict[str, int]
     checkpoint: str | None
     login: bool
+    accounts: bool
+    provider: bool
 
 
-def login_form(note: str = "", status: int = 200) -> Response:
-    """The login page, with a sentence above the form when there is one."""
-    text = FORM.replace("{{action}}", url_for("login.enter")).replace("{{note}}", note)
-    text = text.replace("{{provider}}", provider_link())
-    answer = Response(text, status, content_type=HTML)
-    answer.headers["Cache-Control"] = "no-store"
-    answer.headers["Content-Security-Policy"] = POLICY
-    return answer
+def login_form(note: str = "", status: int = 200, name: str = "") -> Response:
+    """The login page, with a sentence of ``form_pages.WORDS`` above the form when there is one."""
+    return login_page(say(note) if note else "", status, name)
 
 
-def provider_link() -> str:
-    """A link to the OpenID Connect provider, where there is one."""
-    if PROVIDER_LOGIN not in current_app.view_functions:
-        return ""
-    text = "用单点登录 · Log in with the organisation's account"
-    return f'\n  <a href="{url_for(PROVIDER_LOGIN)}">{text}</a>'
+def login_page(note: str, status: int = 200, name: str = "") -> Response:
+    """The login page; ``name`` is what stood in its field."""
+    views = current_app.view_functions
+    facts = {
+        "action": url_for("login.enter"),
+        "accounts": ACCEPT_PAGE in views,
+        "provider": url_for(PROVIDER_LOGIN) if PROVIDER_LOGIN in views else "",
+        "note": note,
+        "name": name[:LONGEST_NAME],
+    }
+    return render_form("login.html", facts, status)
 
 
 def wait_form(seconds: int) -> Response:
     """The login page for somebody who has to wait."""
-    return login_form(WAIT.format(seconds), 429)
+    return login_page(say("wait", seconds), 429)
 
 
 def blueprint(services: Services) -> Blueprint:
@@ -122,7 +121,7 @@ def add_form(login: Blueprint, services: Services) -> None:
         if who is None:
             if as_json:
                 raise WrongCredential("Incorrect username or password")
-            return login_form(WRONG, 401)
+            return login_form("wrong", 401, request.form.get("username", ""))
         if not services.credentials.open_to_all and not who.by_cookie:
             begin_login(services.credentials, who)
         target = local_target(request.args.get("next", ""))
@@ -158,6 +157,8 @@ def add_session(login: Blueprint, services: Services) -> None:
                 "default_sizes": default_sizes(services, preferred_size(checkpoint)),
                 "checkpoint": checkpoint.title if checkpoint else None,
                 "login": not services.credentials.open_to_all,
+                "accounts": services.accounts is not None,
+                "provider": PROVIDER_LOGIN in current_app.view_functions,
             }
         )
 

@@ -31,6 +31,7 @@ from generator.models.misplaced import right_folder_of
 from generator.pictures.base64_images import bytes_of, decode, open_header
 from generator.reasons import reason_of
 from webapp.access.scopes import AccessScope, requires
+from webapp.errors import Forbidden
 from webapp.http.openapi import RouteNote, with_note
 from webapp.requests.coercion import Float, Str
 from webapp.requests.fields import read_body
@@ -135,7 +136,7 @@ def add_cards(routes: Blueprint, services: Services, bases: BaseReader) -> None:
     def put_card() -> Response:
         """Into ``NAME.json`` beside it, as AUTOMATIC1111 does."""
         body = read_body(CardBody, read_json_body())
-        file = find_model(services, body.kind, body.name)
+        file = find_own_model(services, body.kind, body.name)
         check_free_space(services, LARGEST_NOTES)
         write_notes(file, NOTES.validate_python(body.model_dump(exclude={"kind", "name"})))
         return jsonify(card_of(file, bases))
@@ -168,11 +169,19 @@ def add_previews(routes: Blueprint, services: Services, bases: BaseReader) -> No
     def put_preview() -> Response:
         """Written as ``NAME.png`` beside it, which AUTOMATIC1111 shows first."""
         body = read_body(PreviewBody, read_json_body())
-        file = find_model(services, body.kind, body.name)
+        file = find_own_model(services, body.kind, body.name)
         encoded = picture_reader(services)("image", body.image)
         check_free_space(services, LARGEST_NOTES)
         write_preview(services, file, base64.b64decode(encoded))
         return jsonify(card_of(file, bases))
+
+
+def find_own_model(services: Services, kind: str, name: str) -> ModelFile:
+    """As :func:`find_model`. Raises ``Forbidden`` where its folder is not the caller's."""
+    file, tree = find_model(services, kind, name), services.trees.current()
+    if tree.name and not file.path.is_relative_to(tree.config.data_dir):
+        raise Forbidden(f"{file.name} is a model of all users: its notes are an admin's to write.")
+    return file
 
 
 def find_model(services: Services, kind: str, name: str) -> ModelFile:

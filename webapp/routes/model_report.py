@@ -24,7 +24,8 @@ def blueprint(services: Services) -> Blueprint:
     @with_note(RouteNote("What the models are, and which are not needed", answer=ModelReport))
     def report() -> Response:
         """As of the latest look at the folders; hashes come in the background."""
-        names = services.filing.index.count_names() if services.filing else None
+        filing = None if services.trees.current().name else services.filing  # it counts all users'
+        names = filing.index.count_names() if filing else None
         uses = collect_uses(names, services.counters)
         index, data_dir = services.registry.index, services.config.data_dir
         told = compose_report(index, uses, bases, data_dir, READ_SECONDS)

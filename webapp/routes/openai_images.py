@@ -28,6 +28,7 @@ from webapp.routes.context import read_body_bytes, read_json_body, to_response
 from webapp.routes.files.pictures import relative_to_data_dir
 from webapp.routes.generation import AnswerShape, is_lenient, picture_reader, to_frame
 from webapp.routes.login import current_checkpoint, preferred_size
+from webapp.routes.signed_links import path_for_everybody
 from webapp.services import Services
 
 
@@ -126,7 +127,8 @@ def sign_links(services: Services, answer: Answer) -> Answer:
 
 def sign_picture(services: Services, path: str) -> str:
     """The signed address of a saved picture under the name that the caller asked."""
-    signed, _ = services.signer.sign(relative_to_data_dir(path, services.config))
+    inner = relative_to_data_dir(path, services.config)
+    signed, _ = services.signer.sign(path_for_everybody(services, inner))
     forwarded = request.headers.get("X-Forwarded-Proto", "").split(",")[0].strip().lower()
     scheme = "https" if forwarded == "https" else request.scheme
     return f"{scheme}://{request.host}{request.script_root}{signed}"

@@ -12,12 +12,13 @@ from uuid import uuid4
 from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 
+from generator.models.kinds import ModelKind
 from plugins.api import Ask, Reply, Route, Task
 from plugins.api import Scope as Whom
 from plugins.errors import HookFailed
 from plugins.plugin_status import PluginStatus, State
+from webapp.access.auth import check_scope
 from webapp.access.scopes import AccessScope, requires
-from webapp.errors import Forbidden
 from webapp.http.content_policy import PAGE_POLICY, default_policy
 from webapp.http.openapi import RouteNote, with_note
 from webapp.plugins.web_plugins import (
@@ -35,7 +36,7 @@ from webapp.routes.tasks import ASYNC_TAG, ROUTE_TAG, TASK_TAG, new_task
 from webapp.services import Services
 
 if TYPE_CHECKING:
-    from webapp.access.credentials import Caller
+    pass
 
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -67,7 +68,7 @@ def add_own_routes(routes: Blueprint, services: Services) -> None:
         """What the plugin replies, or what its worker part makes of the task it replies with."""
         standing = require_running(services, name)
         route = find_route(services, name, path)
-        check_scope(route, caller())
+        check_scope(caller(), SCOPES[route.scope])
         reply = call_route(services, standing, route)
         if isinstance(reply, Task):
             return submit_task(services, name, reply)
@@ -100,16 +101,6 @@ def find_route(services: Services, name: str, path: str) -> Route:
     return route
 
 
-def check_scope(route: Route, who: "Caller") -> None:
-    """Raise ``Forbidden`` where the caller's credential is too narrow for the route."""
-    scope = SCOPES[route.scope]
-    if not who.may(scope):
-        raise Forbidden(
-            f"This credential is for {who.purpose}; {request.method} {request.path} takes "
-            f"one for {scope}. See docs/access.md."
-        )
-
-
 def call_route(services: Services, standing: PluginStatus, route: Route) -> Reply | Task:
     """What the plugin replies. Raises ``HookFailed`` naming it, ``BadRequest`` as it says."""
     who = caller()
@@ -121,6 +112,7 @@ def call_route(services: Services, standing: PluginStatus, route: Route) -> Repl
         body=body,
         caller="" if who.is_owner else who.name,
         owner=who.is_owner,
+        checkpoints=known_checkpoints(services),
     )
     reply = services.plugins.host.run(
         standing.name, f"the route {ask.path}", lambda: route.answer(ask)
@@ -128,6 +120,14 @@ def call_route(services: Services, standing: PluginStatus, route: Route) -> Repl
     if not isinstance(reply, Reply | Task):
         raise HookFailed(f"The plugin {standing.name!r} replied with no Reply and no Task.")
     return reply
+
+
+def known_checkpoints(services: Services) -> frozenset[str] | None:
+    """Stems of the checkpoints that the caller may know of; None for all."""
+    if not services.trees.current().name:
+        return None
+    files = services.registry.index.files_of(ModelKind.CHECKPOINT)
+    return frozenset(file.stem for file in files)
 
 
 def submit_task(services: Services, name: str, task: Task) -> Response:

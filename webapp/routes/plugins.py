@@ -113,9 +113,7 @@ def add_overview(routes: Blueprint, services: Services) -> None:
     @with_note(RouteNote("Load every plugin anew, here and in every worker", answer=PluginList))
     def reload() -> Response:
         """Workers do so between two jobs; answered when all have."""
-        services.plugins.reload()
-        services.registry.set_plugin_folders(services.plugins.model_folders())
-        services.registry.set_plugin_families(services.plugins.families())
+        services.plugin_reload.reload()
         send_to_all(services, WorkerCommand(uuid4().hex, PLUGINS))
         return jsonify(plugins_json(services))
 

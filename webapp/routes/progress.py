@@ -9,9 +9,11 @@ from flask import Blueprint, Response, jsonify, request
 from typing_extensions import TypedDict
 
 from generator.request import Stop
+from webapp.access.credentials import Caller
 from webapp.access.scopes import AccessScope, requires
 from webapp.errors import Fault, InvalidFields
 from webapp.http.openapi import EMPTY_SCHEMA, NULL_SCHEMA, Base64, RouteNote, with_note
+from webapp.jobs.cold_start import TEXTS
 from webapp.routes.context import MAX_FORM_BYTES, caller, read_json_body
 from webapp.routes.options import add_options
 from webapp.routes.tasks import ASYNC_TAG, RunningJob, frames_of, route_of, running_jobs, task_of
@@ -80,7 +82,9 @@ def add_progress(routes: Blueprint, services: Services) -> None:
             "yes",
             "on",
         )
-        return jsonify(progress_json(services, jobs[-1], with_image) if jobs else IDLE_PROGRESS)
+        if jobs:
+            return jsonify(progress_json(services, jobs[-1], with_image))
+        return jsonify({**IDLE_PROGRESS, "textinfo": cold_start_text(services, caller())})
 
 
 def add_interrupt(routes: Blueprint, services: Services) -> None:
@@ -200,6 +204,14 @@ def progress_json(services: Services, job: RunningJob, with_image: bool) -> Prog
     }
 
 
+def cold_start_text(services: Services, who: Caller) -> str | None:
+    """What a caller's waiting jobs wait for while no worker is ready; None where one is."""
+    phase = services.overview.view().cold_start
+    if not phase or all(frame.is_leased for frame in frames_of(services, who)):
+        return None
+    return TEXTS[phase]
+
+
 def fraction_done(job: RunningJob) -> float:
     """How much of a job is done, 0..1; nothing before its worker has told of it."""
     return job.progress.share_done if job.progress else 0.0
@@ -242,7 +254,7 @@ def is_unattended(job: "Frame") -> bool:
 
 def drop_waiting(services: Services, job: "Frame") -> bool:
     """Answer a waiting asynchronous job and take it out of the queue; False for any other."""
-    waits = job.deliveries == 0 and ASYNC_TAG in job.tags
+    waits = not job.is_leased and ASYNC_TAG in job.tags
     return waits and services.sink.answer_waiting(job.id, stopped_answer())
 
 

@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from flask import Blueprint, Response, jsonify, request
 from typing_extensions import TypedDict
 
+from filebrowser.access.file_access import Right, check_place
 from filebrowser.access.gate import open_place
+from generator.data_folders import USERS_FOLDER
 from webapp.access.scopes import AccessScope, requires
 from webapp.access.signed_urls import DEFAULT_SECONDS, MAX_SECONDS, MIN_SECONDS
 from webapp.errors import Fault, InvalidFields
 from webapp.http.openapi import RouteNote, with_note
-from webapp.routes.files.pictures import locate_picture
+from webapp.routes.files.caller_access import caller_access
+from webapp.routes.files.pictures import locate_picture, relative_to_data_dir
 from webapp.services import Services
 
 QUERY: Mapping[str, Mapping[str, object]] = {
@@ -48,11 +51,20 @@ def blueprint(services: Services) -> Blueprint:
         path = request.args.get("path", "")
         seconds = read_seconds(request.args.get("seconds", str(DEFAULT_SECONDS)))
         place, _ = locate_picture(services.config, path)
+        check_place(caller_access(services), place, [Right.DOWNLOAD])
         os.close(open_place(place))
-        url, expires = services.signer.sign(path, seconds)
+        url, expires = services.signer.sign(path_for_everybody(services, path), seconds)
         return jsonify({"url": request.script_root + url, "expires": expires})
 
     return signing
+
+
+def path_for_everybody(services: Services, path: str) -> str:
+    """The path by which a link without a credential finds what is the caller's ``path``."""
+    tree = services.trees.current().name
+    if not tree:
+        return path
+    return f"{USERS_FOLDER}/{tree}/{relative_to_data_dir(path, services.config)}"
 
 
 def read_seconds(text: str) -> int:

@@ -20,7 +20,7 @@ from webapp.queues.contracts.queue import Queue
 from webapp.queues.contracts.sink import Sink
 from webapp.queues.drain import is_draining
 from webapp.queues.errors import StoreUnavailable
-from webapp.queues.job_codec import MODELS_TAG, REQUEST_TAG
+from webapp.queues.job_codec import MODELS_TAG, REQUEST_TAG, TREE_TAG
 from webapp.routes.context import caller, release_body
 from webapp.routes.tasks import ASYNC_TAG, task_of
 
@@ -59,14 +59,14 @@ def submit_and_wait(services: "Services", frame: Frame) -> Answer:
     start) and ``Unavailable`` where too many wait. Callers hand the frame over and keep nothing of
     the request's body.
     """
-    if is_draining(services.worker_commands):
-        raise Draining("The service is being stopped; send the request again in a moment.")
     frame = replace(
         frame, tags={**frame.tags, REQUEST_TAG: bound_value("request"), **models_tag(services)}
     )
     entry = request.environ.get(ENTRY)
-    if isinstance(entry, Entry):
+    if isinstance(entry, Entry):  # stored in any case, and waits for the next start as its frame
         return submit_for_entry(services, frame, entry)
+    if is_draining(services.worker_commands):
+        raise Draining("The service is being stopped; send the request again in a moment.")
     bind(job=frame.id)
     with services.waiting_limit.hold(caller()):
         services.job_limit.put(services.queue, frame, caller().scope)
@@ -84,16 +84,16 @@ def submit_for_entry(services: "Services", frame: Frame, entry: Entry) -> Answer
     tags = {**frame.tags, REQUEST_ID_TAG: entry.request_id, ASYNC_TAG: "1"}
     frame = replace(frame, id=entry.request_id, priority=entry.priority, tags=tags)
     bind(job=frame.id)
-    if TASK_ID_TAG not in entry.tags:
-        services.entries.intake.add_tags(frame.id, {TASK_ID_TAG: task_of(frame)})
-    services.job_limit.put(services.queue, frame, caller().scope)
+    entry_tags = {TASK_ID_TAG: task_of(frame)}
+    services.job_limit.put(services.queue, frame, caller().scope, entry_tags)
     request.environ[ENTRY_QUEUED] = True
     return Answer(ACCEPTED, b"")
 
 
 def models_tag(services: "Services") -> Mapping[str, str]:
-    """The tag by which a worker notices models that are not known to it yet."""
-    return {MODELS_TAG: services.registry.version}
+    """The tag by which a worker notices models that are not known to it yet, and whose they are."""
+    tree = services.trees.current()
+    return {MODELS_TAG: tree.registry.version, **({TREE_TAG: tree.name} if tree.name else {})}
 
 
 def _await_answer(services: "Services", frame: Frame) -> Answer:

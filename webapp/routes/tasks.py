@@ -61,5 +61,5 @@ def find_answered_job(services: "Services", caller: Caller, task: str) -> str | 
 
 def running_jobs(services: "Services", caller: Caller) -> list[RunningJob]:
     """The caller's jobs in work, the latest last."""
-    leased = [frame for frame in frames_of(services, caller) if frame.deliveries > 0]
+    leased = [frame for frame in frames_of(services, caller) if frame.is_leased]
     return [RunningJob(frame, services.progress.read_progress(frame.id)) for frame in leased]

@@ -7,7 +7,7 @@ from uuid import uuid4
 from flask import Blueprint, Response, jsonify, request
 
 from webapp.access.scopes import AccessScope, requires
-from webapp.errors import Draining
+from webapp.errors import Draining, Forbidden
 from webapp.http.openapi import EMPTY_SCHEMA, RouteNote, with_note
 from webapp.queues.contracts.heartbeats import Heartbeats
 from webapp.queues.contracts.worker_commands import LOAD, UNLOAD, WorkerCommand, WorkerCommands
@@ -33,6 +33,7 @@ def blueprint(services: Services) -> Blueprint:
     )
     def unload() -> Response:
         """Between two jobs; answered when it is done."""
+        check_may_command(services)
         return run_everywhere(services, WorkerCommand(uuid4().hex, UNLOAD))
 
     @routes.post("/reload-checkpoint")
@@ -42,11 +43,18 @@ def blueprint(services: Services) -> Blueprint:
     )
     def reload() -> Response:
         """Between two jobs; answered when it is done."""
+        check_may_command(services)
         return run_everywhere(
             services, WorkerCommand(uuid4().hex, LOAD, selected_checkpoint(services))
         )
 
     return routes
+
+
+def check_may_command(services: Services) -> None:
+    """Raise ``Forbidden`` for a user among others: what workers hold, they hold for all."""
+    if services.trees.current().name:
+        raise Forbidden("The weights in memory are those of all users: only an admin may ask this.")
 
 
 def selected_checkpoint(services: Services) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from flask import Blueprint, Response, jsonify
 from typing_extensions import TypedDict
 
+from generator.models.kinds import ModelKind
 from webapp.access.scopes import AccessScope, requires
 from webapp.http.openapi import RouteNote, with_note
 from webapp.queues.contracts.heartbeats import WorkerState
@@ -17,7 +18,8 @@ from webapp.services import Services
 class WorkerEntry(TypedDict):
     """A worker. ``state``: starting, loading, idle, working or draining.
 
-    ``models``: titles of the checkpoints in its memory, the last used first. ``job``: the caller's
+    ``models``: titles of the checkpoints in its memory, the last used first, of those that the
+    caller may use. ``job``: the caller's
     own, null for another's. ``host``, ``pid`` and ``models_folder``: for the owner alone.
     ``version``: of its Easel. ``joined``: started by itself, on this machine or another; it can be
     drained. ``heartbeat``: unix seconds of its last one; ``age``: seconds since. ``memory`` in
@@ -55,8 +57,8 @@ def blueprint(services: Services) -> Blueprint:
     def workers() -> Response:
         """By name; one that has said nothing for 15 seconds is left out."""
         living = services.heartbeats.workers()
-        own = own_jobs(services)
-        return jsonify({"workers": [worker_entry(each, own) for each in living]})
+        own, known = own_jobs(services), known_titles(services)
+        return jsonify({"workers": [worker_entry(each, own, known) for each in living]})
 
     return routes
 
@@ -66,8 +68,18 @@ def own_jobs(services: Services) -> Collection[str] | None:
     return None if caller().is_owner else {f.id for f in frames_of(services, caller())}
 
 
-def worker_entry(worker: WorkerState, own: Collection[str] | None) -> WorkerEntry:
-    """What is told of a worker to who may know of ``own`` jobs."""
+def known_titles(services: Services) -> Collection[str] | None:
+    """The checkpoints that the caller may know of; None for all."""
+    if not services.trees.current().name:
+        return None
+    return {file.title for file in services.registry.index.files_of(ModelKind.CHECKPOINT)}
+
+
+def worker_entry(
+    worker: WorkerState, own: Collection[str] | None, known: Collection[str] | None
+) -> WorkerEntry:
+    """What is told of a worker to who may know of ``own`` jobs and ``known`` checkpoints."""
+    models = filter(None, (worker.checkpoint, *worker.also_loaded))
     is_owner = own is None
     return {
         "id": worker.id.handle,
@@ -75,7 +87,7 @@ def worker_entry(worker: WorkerState, own: Collection[str] | None) -> WorkerEntr
         "host": worker.id.host if is_owner else None,
         "pid": worker.id.pid if is_owner else None,
         "state": worker.state,
-        "models": [*filter(None, (worker.checkpoint, *worker.also_loaded))],
+        "models": [each for each in models if known is None or each in known],
         "job": (worker.job or None) if own is None or worker.job in own else None,
         "version": worker.version,
         "models_folder": worker.models_folder if is_owner else None,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from webapp.service_files.errors import BadServiceFile, ServiceFailed, shown
+from webapp.service_files.errors import BadServiceFile, ServiceFailed, quote
 from webapp.service_files.log_view import follow, print_last_lines
 from webapp.service_files.plan import NAME, PlanTerms, ServicePlan, read_plan
 from webapp.service_files.plan_text import plan_lines, started_lines, status_lines
@@ -31,7 +31,7 @@ def up(words: Sequence[str]) -> int:
         "--mount", action="append", default=[], metavar="SOURCE=DIR",
         help="a folder for oss://BUCKET/PATH, nfs://SERVER/PATH or a mount path; repeatable",
     )  # fmt: skip
-    parser.add_argument("--name", default="", help="in place of metadata.name")
+    parser.add_argument("--name", help="in place of metadata.name")
     parser.add_argument("--port", help="in place of the file's")
     parser.add_argument("--print", action="store_true", help="show the plan, start nothing")
     arguments = parser.parse_args(own)
@@ -193,7 +193,7 @@ def look_at(home: Path, name: str) -> tuple[ServiceRecord | None, ServiceState]:
     """A service's record and state. Raises :class:`ServiceFailed` where there is none."""
     if not NAME.fullmatch(name) or not (home / name).is_dir():
         known = ", ".join(known_names(home)) or "none"
-        raise ServiceFailed(f"There is no service {shown(name)} in {home}. Known: {known}.")
+        raise ServiceFailed(f"There is no service {quote(name)} in {home}. Known: {known}.")
     record = ServiceFolder(home / name).read_record()
     return record, state_of(record)
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from webapp.service_files.document import ServiceDocument
-from webapp.service_files.errors import BadServiceFile, shown
+from webapp.service_files.errors import BadServiceFile, quote
 from webapp.service_files.mounts import StorageMount, container_path, locate
 from webapp.service_files.script import (
     TypedFlag,
@@ -120,7 +120,7 @@ def local_path(name: str, path: str, mounts: Sequence[StorageMount]) -> str:
     located = locate(path, mounts)
     if located is None:
         raise BadServiceFile(
-            f"--{name} {shown(path)} is {container_path(path)} in the container, under no mount "
+            f"--{name} {quote(path)} is {container_path(path)} in the container, under no mount "
             "path of storage. Mount it, or give the flag after --"
         )
     return str(located[1])

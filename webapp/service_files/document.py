@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from webapp.service_files.errors import BadServiceFile, shown
+from webapp.service_files.errors import BadServiceFile, quote
 from webapp.service_files.key_table import KEYS_BY_SPELLING, ServiceKey
 from webapp.value_rules import is_in_range, is_number
 
@@ -39,9 +39,9 @@ class GivenValue:
     value: Any
 
     @property
-    def shown(self) -> str:
+    def value_text(self) -> str:
         """The value for people."""
-        return "(not shown)" if self.key.is_secret else shown(self.value)
+        return "(not shown)" if self.key.is_secret else quote(self.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +80,8 @@ def read_document(content: Mapping[str, Any]) -> ServiceDocument:
         other = values.setdefault((name, numbers), given)
         if other.value != given.value:
             raise BadServiceFile(
-                f"{other.place} is {other.shown}, and {place}, which is the same, is "
-                f"{given.shown}. Take one out."
+                f"{other.place} is {other.value_text}, and {place}, which is the same, is "
+                f"{given.value_text}. Take one out."
             )
     return ServiceDocument(values, lengths)
 
@@ -111,13 +111,13 @@ def _walk(value: Any, path: str, place: str) -> Iterator[tuple[str, str, Any]]:
         for number, inner in enumerate(value):
             if not isinstance(inner, Mapping):
                 raise BadServiceFile(
-                    f"{place}[{number}] is {shown(inner)}; an object is expected: {{...}}."
+                    f"{place}[{number}] is {quote(inner)}; an object is expected: {{...}}."
                 )
             yield f"{path}{LIST}", f"{place}[{number}]", inner
             yield from _walk(inner, f"{path}{LIST}", f"{place}[{number}]")
     else:
         kind = "a list of objects" if f"{path}{LIST}" in PREFIXES else "an object"
-        raise BadServiceFile(f"{place} is {shown(value)}; {kind} is expected.")
+        raise BadServiceFile(f"{place} is {quote(value)}; {kind} is expected.")
 
 
 def _walk_name(inner: Any, path: str, place: str, name: str) -> Iterator[tuple[str, str, Any]]:
@@ -163,8 +163,8 @@ def _unknown_message(path: str, place: str) -> str:
     everywhere = {spelling.rpartition(".")[2]: spelling for spelling in KEYS_BY_SPELLING}
     for names, cutoff in ((neighbours, 0.6), (everywhere, 0.8)):
         if near := difflib.get_close_matches(name, [*names], n=1, cutoff=cutoff):
-            return f"Unknown key {shown(place)}. Did you mean {names[near[0]].removesuffix(LIST)}?"
-    return f"Unknown key {shown(place)}. See docs/service-keys.md."
+            return f"Unknown key {quote(place)}. Did you mean {names[near[0]].removesuffix(LIST)}?"
+    return f"Unknown key {quote(place)}. See docs/service-keys.md."
 
 
 def _convert(key: ServiceKey, place: str, value: Any) -> Any:
@@ -176,7 +176,7 @@ def _convert(key: ServiceKey, place: str, value: Any) -> Any:
     if key.kind == "texts" and isinstance(value, str):
         value = [value]
     if not _fits(key, value):
-        found = "(not shown)" if key.is_secret else shown(value)
+        found = "(not shown)" if key.is_secret else quote(value)
         raise BadServiceFile(f"{place} is {found}; {key.takes} is expected.")
     return value
 

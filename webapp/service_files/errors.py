@@ -9,12 +9,12 @@ class ServiceFailed(Exception):
     """A service cannot be started, found or ended. The text says why and what to do."""
 
 
-def printable(text: str) -> str:
+def escape_text(text: str) -> str:
     """A text for a terminal, escaped where it could move the cursor or begin a line."""
     return text if text.isprintable() else repr(text)
 
 
-def shown(value: object) -> str:
+def quote(value: object) -> str:
     """A value as messages show it: short, on one line."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 from typing import Any, NoReturn
 
-from webapp.service_files.errors import BadServiceFile, shown
+from webapp.service_files.errors import BadServiceFile, quote
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 32
@@ -99,7 +99,7 @@ def _check_text(text: str, key: str) -> None:
     for each in text:
         if (each < " " and each not in "\t\n\r") or each == "\x7f" or "\ud800" <= each <= "\udfff":
             raise BadServiceFile(
-                f"{shown(key)}: a text with the character U+{ord(each):04X}; take it out."
+                f"{quote(key)}: a text with the character U+{ord(each):04X}; take it out."
             )
 
 
@@ -108,7 +108,7 @@ def _to_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     for name, value in pairs:
         if name in names:
             raise BadServiceFile(
-                f"The key {shown(name)} stands twice in one object: which counts is not said. "
+                f"The key {quote(name)} stands twice in one object: which counts is not said. "
                 "Take one out."
             )
         names[name] = value

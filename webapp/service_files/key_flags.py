@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from webapp.service_files.container import ContainerFlags
 from webapp.service_files.document import ServiceDocument
-from webapp.service_files.errors import BadServiceFile, shown
+from webapp.service_files.errors import BadServiceFile, quote
 from webapp.settings.editions import EDITIONS, Edition
 
 LENGTHS = ("queue.source.max_length", "queue.sink.max_length", "queue.max_length")
@@ -23,7 +23,7 @@ def edition_of_file(document: ServiceDocument) -> Edition | None:
         types = {each.service_type: each for each in EDITIONS if each.service_type}
         if kind not in types:
             raise BadServiceFile(
-                f"metadata.type is {shown(kind)}; {' or '.join(types)} is expected, or no type."
+                f"metadata.type is {quote(kind)}; {' or '.join(types)} is expected, or no type."
             )
         return types[kind]
     tag = document.get("containers[].image", 0, default="").rpartition(":")[2]

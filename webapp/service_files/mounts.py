@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from webapp.service_files.document import ServiceDocument
-from webapp.service_files.errors import BadServiceFile, shown
+from webapp.service_files.errors import BadServiceFile, quote
 
 CONTAINER_HOME = PurePosixPath("/code/stable-diffusion-webui")
 """Where a container's relative paths begin."""
@@ -80,12 +80,12 @@ def parse_mounts(texts: Sequence[str]) -> dict[str, Path]:
         if not (source and equals and folder):
             raise BadServiceFile(
                 "--mount takes SOURCE=DIR, such as oss://bucket/path=/srv/models, not "
-                f"{shown(text)}."
+                f"{quote(text)}."
             )
         source = normalise_source(source)
         path = Path(os.path.abspath(Path(folder).expanduser()))
         if mounts.setdefault(source, path) != path:
-            raise BadServiceFile(f"--mount: {shown(source)} has two folders: leave one out.")
+            raise BadServiceFile(f"--mount: {quote(source)} has two folders: leave one out.")
         if not path.is_dir():
             raise BadServiceFile(f"--mount: {folder} is no folder. Make it, or name another.")
     return mounts
@@ -130,12 +130,12 @@ def _read_storage(document: ServiceDocument, number: int) -> GivenStorage:
     is_plain = ".." not in PurePosixPath(text).parts and text.isprintable()
     if not path.is_absolute() or not is_plain or len(text) > MAX_PATH_LENGTH:
         raise BadServiceFile(
-            f"{place}.mount_path is {shown(text)}; a path from the container's root is expected, "
+            f"{place}.mount_path is {quote(text)}; a path from the container's root is expected, "
             f"without .., such as {CONTAINER_HOME / 'data'}."
         )
     if not parts or parts[0] in SYSTEM_FOLDERS:
         raise BadServiceFile(
-            f"{place}.mount_path is {shown(text)}, a folder of the system. Mount below "
+            f"{place}.mount_path is {quote(text)}, a folder of the system. Mount below "
             f"{CONTAINER_HOME}."
         )
     source, is_writable = _read_source(document, number)
@@ -162,7 +162,7 @@ def _read_source(document: ServiceDocument, number: int) -> tuple[str, bool]:
         )
     if bucket is not None and not bucket.startswith("oss://"):
         raise BadServiceFile(
-            f"storage[{number}].oss.path is {shown(bucket)}; oss://BUCKET/PATH is expected."
+            f"storage[{number}].oss.path is {quote(bucket)}; oss://BUCKET/PATH is expected."
         )
     if not all(source.isprintable() for source in sources.values()):
         raise BadServiceFile(f"storage[{number}] has signs that are not printable; take them out.")
@@ -192,7 +192,7 @@ def _refuse_unknown(given: Mapping[str, Path], storages: Sequence[GivenStorage])
             near = difflib.get_close_matches(source, known, n=1, cutoff=0.4)
             others = f"It mounts {', '.join(known)}." if known else "It has no storage."
             hint = f"Did you mean {near[0]}?" if near else others
-            raise BadServiceFile(f"--mount: the file mounts no {shown(source)}. {hint}")
+            raise BadServiceFile(f"--mount: the file mounts no {quote(source)}. {hint}")
 
 
 def _free_name(path: PurePosixPath, taken: Sequence[str]) -> str:

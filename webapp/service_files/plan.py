@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from webapp.access.secret import Secret
 from webapp.service_files.container import ARGS_VARIABLE, ContainerFlags, read_container
 from webapp.service_files.document import ServiceDocument, read_document
-from webapp.service_files.errors import BadServiceFile, shown
+from webapp.service_files.errors import BadServiceFile, quote
 from webapp.service_files.json_file import read_json
 from webapp.service_files.key_flags import edition_words, key_words
 from webapp.service_files.mounts import (
@@ -39,7 +39,7 @@ class PlanTerms:
 
     home: Path  # where folders of services lie
     mounts: tuple[str, ...] = ()  # SOURCE=DIR
-    name: str = ""
+    name: str | None = None
     flags: tuple[str, ...] = ()  # they win over the file's
 
 
@@ -98,15 +98,15 @@ def read_plan(file: Path, terms: PlanTerms, environ: Mapping[str, str] = os.envi
     )
 
 
-def read_name(document: ServiceDocument, given: str) -> str:
+def read_name(document: ServiceDocument, given: str | None) -> str:
     """The service's name, which is a folder's, too."""
-    name = given or document.get("metadata.name")
+    name = document.get("metadata.name") if given is None else given
     if name is None:
         raise BadServiceFile("metadata.name is missing. Name the service there, or with --name.")
     if not NAME.fullmatch(name):
-        place = "--name" if given else "metadata.name"
+        place = "metadata.name" if given is None else "--name"
         raise BadServiceFile(
-            f"{place} is {shown(name)}; 3 to 63 small letters, digits and _ are expected."
+            f"{place} is {quote(name)}; 3 to 63 small letters, digits and _ are expected."
         )
     return str(name)
 
@@ -135,7 +135,7 @@ def choose_port(document: ServiceDocument, container: ContainerFlags) -> int:
             "the same."
         )
     if not container.port.isdecimal():
-        raise BadServiceFile(f"{container.place}: --port {shown(container.port)} is no number.")
+        raise BadServiceFile(f"{container.place}: --port {quote(container.port)} is no number.")
     return int(container.port)
 
 
@@ -150,7 +150,7 @@ def place_words(
     located = locate(path, mounts)
     if located is None and mounts and container.data_dir:
         raise BadServiceFile(
-            f"{container.place}: --data-dir {shown(path)} is under no mount path of storage "
+            f"{container.place}: --data-dir {quote(path)} is under no mount path of storage "
             f"({', '.join(str(mount.path) for mount in mounts)}): what is saved there would be "
             "lost. Name a path under one."
         )
@@ -211,7 +211,7 @@ def find_unused(document: ServiceDocument, config: Config) -> Iterator[UnusedVal
         key = given.key
         why = why_unused(key.name, given.value, config) if key.is_used else key.meaning
         if why:
-            yield UnusedValue(given.place, given.shown, why)
+            yield UnusedValue(given.place, given.value_text, why)
 
 
 def why_unused(name: str, value: object, config: Config) -> str:

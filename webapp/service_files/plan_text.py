@@ -4,7 +4,7 @@ import shlex
 import time
 from collections.abc import Iterator, Sequence
 
-from webapp.service_files.errors import printable
+from webapp.service_files.errors import escape_text
 from webapp.service_files.plan import ServicePlan
 from webapp.service_files.running import Launch, ServiceState
 from webapp.service_files.service_folder import ServiceFolder, ServiceRecord
@@ -29,7 +29,7 @@ def plan_lines(plan: ServicePlan) -> Iterator[str]:
     if plan.unused:
         yield "Without effect here:"
     for each in plan.unused:
-        yield f"  {printable(each.place)} = {each.value}: {each.why}"
+        yield f"  {escape_text(each.place)} = {each.value}: {each.why}"
     if config.ignored:
         yield f"Accepted flags without a meaning: {', '.join(config.ignored)}"
 

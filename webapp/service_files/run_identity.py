@@ -10,13 +10,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from webapp.process_tree import is_running
+from webapp.process_tree import boot_identity, is_running
 
 RUN_VARIABLE = "EASEL_SERVICE_RUN"
 """Environment variable that all processes of a run have: its id."""
 
 PROC = Path("/proc")
-BOOT_FILE = PROC / "sys/kernel/random/boot_id"
 START_FIELD = 19  # of /proc/<pid>/stat behind the name: clock ticks from boot to its start
 
 
@@ -38,7 +37,7 @@ def identify(pid: int) -> ProcessIdentity | None:
     """The identity of a process; None where there is none of this id."""
     try:
         fields = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
-        return ProcessIdentity(pid, int(fields[START_FIELD]), BOOT_FILE.read_text().strip())
+        return ProcessIdentity(pid, int(fields[START_FIELD]), boot_identity())
     except (OSError, IndexError):
         return None
 

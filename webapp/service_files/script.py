@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from webapp.service_files.errors import BadServiceFile, shown
+from webapp.service_files.errors import BadServiceFile, quote
 from webapp.settings.flags import FLAGS, Flag
 
 SHELLS = frozenset({"bash", "sh"})
@@ -58,7 +58,7 @@ def refuse_unprintable(words: Sequence[str]) -> None:
     """Raise for words that could not be shown as they are."""
     for word in words:
         if not word.isprintable():
-            raise BadServiceFile(f"{shown(word)} has signs that are not printable; take them out")
+            raise BadServiceFile(f"{quote(word)} has signs that are not printable; take them out")
 
 
 def refuse_shell_signs(script: str) -> None:
@@ -84,7 +84,7 @@ def refuse_shell_signs(script: str) -> None:
 
 def _shell_message(sign: str) -> str:
     return (
-        f"it holds {shown(sign)}, which is for a shell, and none reads it. Write one command, "
+        f"it holds {quote(sign)}, which is for a shell, and none reads it. Write one command, "
         "./webui.sh with its flags, and quote a value that has such a sign ('...')"
     )
 
@@ -98,7 +98,7 @@ def flag_words(words: Sequence[str]) -> list[str]:
         rest = rest[2:] if rest[1:2] == ["-u"] else rest[1:]
     if not rest or PurePosixPath(rest[0]).name not in PROGRAMS:
         raise BadServiceFile(
-            f"it runs {shown(' '.join(words[:2]))}; only the web UI is run: ./webui.sh with its "
+            f"it runs {quote(' '.join(words[:2]))}; only the web UI is run: ./webui.sh with its "
             "flags"
         )
     return rest[1:]

@@ -8,19 +8,20 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 from generator.data_folders import MODELS_FOLDER, STATE_FOLDER
 from webapp.access.cors import AllowedOrigins
 from webapp.access.secret import Secret
 from webapp.access.tokens import NarrowToken
-from webapp.settings.browse_roots import parse_browse_roots
+from webapp.settings.browse_roots import parse_browse_roots, parse_folder_rights
 from webapp.settings.credential_flags import derive_credentials
-from webapp.settings.editions import OFF, BadEdition, add_presets, missing_presets
+from webapp.settings.editions import OFF, BadEdition, add_presets
 from webapp.settings.flag_checks import (
     UnknownFlag,
     check_device,
     check_network,
+    check_options,
     check_pattern,
     check_queue_url,
     check_service_name,
@@ -96,6 +97,7 @@ class Config:
     service_name: str = "easel"
     max_entry_bytes: int = 8 << 10
     max_queue_entries: int = 100_000
+    max_user_entries: int = 20_000
     max_delivery: int = 5  # 0: without end
     queue_url: Secret | None = None  # None: a file in the data directory
     watch: str = "auto"
@@ -114,11 +116,15 @@ class Config:
     max_queued_jobs: int = 500  # of one caller and kind
     max_queued_jobs_of: tuple[tuple[str, int], ...] = ()  # user or role, jobs
     gpu_shares: tuple[tuple[str, float], ...] = ()  # user or role, weight in the match rule
+    price_file: Path | None = None
+    billed: Literal["device", "drawing"] = "device"
+    usage_months: int = 13  # for which the ledger keeps single jobs
     max_listings: int = 8  # of one caller at once
     decode_budget: int = 512 << 20  # bytes of decoded pictures in the web process
     body_budget: int = 256 << 20  # bytes of request bodies in the web process
     allow_pickle_upload: bool = False
     browse_roots: tuple[tuple[str, Path, bool], ...] = ()  # name, path, writable
+    folder_rights: tuple[tuple[str, str], ...] = ()  # "root/name", "view" or "read"
     code_upload: bool = False
     trash_days: int = 30
     api_log: bool = False
@@ -132,8 +138,11 @@ class Config:
     lora_dirs: tuple[Path, ...] = ()
     embedding_dirs: tuple[Path, ...] = ()
     hypernetwork_dirs: tuple[Path, ...] = ()
+    gfpgan_dirs: tuple[Path, ...] = ()
+    root_extensions: bool = False  # users have the data directory's plugins too
     controlnet_dirs: tuple[Path, ...] = ()
     styles_files: tuple[Path, ...] = ()
+    enforced_options: tuple[str, ...] = ()  # that users may not change
     tls_keyfile: Path | None = None
     tls_certfile: Path | None = None
     cors_allow_origins: tuple[str, ...] = ()
@@ -160,6 +169,11 @@ class Config:
     def easel_dir(self) -> Path:
         """Where queue, hashes, tokens and other things of our own lie; never served."""
         return self.data_dir / STATE_FOLDER
+
+    @property
+    def service_config(self) -> "Config | None":
+        """The configuration that all users share, in one that is a user's; else None."""
+        return None
 
     @property
     def speaks_tls(self) -> bool:
@@ -201,11 +215,10 @@ def parse(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> Confi
     words = [*shlex.split(environ.get("COMMANDLINE_ARGS", "")), *argv]
     try:
         flags_given = {**_from_environment(environ), **_from_words(words)}
-        ignored = missing_presets(flags_given)
         flags_given = add_presets(flags_given, environ)
     except BadEdition as error:
         raise UnknownFlag(str(error)) from None
-    ignored += tuple(
+    ignored = tuple(
         sorted(f"--{f.name}" for f in FLAGS if not f.is_supported and f.name in flags_given)
     )
     values: dict[str, Any] = {}
@@ -329,6 +342,7 @@ def _derive_fields(values: dict[str, Any], environ: Mapping[str, str]) -> dict[s
     fields["cors_allow_origins"] = tuple(
         part.strip() for part in origins.split(",") if part.strip()
     )
+    check_options(values.get("enforced_options", ()))
     check_pattern(values.get("cors_allow_origins_regex", ""))
     path = values.get("root_path", "").strip("/")
     fields["root_path"] = f"/{path}" if path else ""
@@ -355,6 +369,7 @@ def _read_pairs(values: Mapping[str, Any], home: Path) -> dict[str, Any]:
     try:
         return {
             "browse_roots": parse_browse_roots(values.get("browse_roots", ()), home),
+            "folder_rights": parse_folder_rights(values.get("folder_rights", ())),
             "gpu_shares": read_figures("--gpu-share", shares, *GPU_SHARES),
             "max_queued_jobs_of": read_counts("--max-queued-jobs-of", limits),
         }

@@ -60,8 +60,8 @@ def _check_account_flags(fields: Mapping[str, Any]) -> None:
             "With --accounts, users are added by an admin or by 'easel users add NAME', not by "
             "--api-auth or --gradio-auth."
         )
-    if bool(fields.get("auth_header")) is not bool(fields.get("trusted_proxies")):
-        raise UnknownFlag("--auth-header and --trusted-proxy need each other.")
+    if fields.get("auth_header") and not fields.get("trusted_proxies"):
+        raise UnknownFlag("--auth-header needs --trusted-proxy: from where it is believed.")
     if bool(fields.get("oidc_issuer")) is not bool(fields.get("oidc_client_id")):
         raise UnknownFlag("--oidc-issuer and --oidc-client-id need each other.")
     issuer = fields.get("oidc_issuer", "")

@@ -45,9 +45,10 @@ EDITIONS = (
         "Many people on shared workers, each with an account. `--cluster-status` is the same.",
     ),
     Edition(
-        "serverless", "", "", (("workers-min", "0"), ("idle-seconds", "60")),
+        "serverless", "", "",
+        (("workers-min", "0"), ("idle-seconds", "60"), ("bill", "drawing")),
         "No worker runs, and no GPU memory is held, while there is nothing to draw; the first "
-        "request starts one.",
+        "request starts one. Only the time inside the networks is [billed](usage.md).",
     ),
 )  # fmt: skip
 EDITIONS_BY_NAME: Mapping[str, Edition] = MappingProxyType(
@@ -70,16 +71,9 @@ def add_presets(given: Mapping[str, Any], environ: Mapping[str, str]) -> dict[st
     presets = {
         name: True if text is None else text
         for name, text in edition.presets
-        if name in FLAGS_BY_NAME and FLAGS_BY_NAME[name].field not in taken
+        if FLAGS_BY_NAME[name].field not in taken
     }
     return {**presets, **given}
-
-
-def missing_presets(given: Mapping[str, Any]) -> tuple[str, ...]:
-    """Flags of the edition named that this version does not have yet; they are told."""
-    edition = find_named_edition(given)
-    names = [] if edition is None else [name for name, _ in edition.presets]
-    return tuple(f"--{name}" for name in names if name not in FLAGS_BY_NAME)
 
 
 def find_named_edition(given: Mapping[str, Any]) -> Edition | None:

@@ -2,9 +2,12 @@
 
 import ipaddress
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 
 from webapp.access.secret import Secret
 from webapp.queues.redis.address import BadAddress, check_address
+from webapp.settings.options_table import OPTIONS
 
 SERVICE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
@@ -31,6 +34,16 @@ def check_network(flag: str, text: str) -> None:
         raise UnknownFlag(
             f"--{flag} takes a network such as 10.0.0.0/8, not {text!r} ({error})."
         ) from None
+
+
+def check_options(names: Iterable[str]) -> None:
+    """Names of options."""
+    known = [option.name for option in OPTIONS]
+    for name in names:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f" Did you mean {near[0]}?" if near else " docs/options.md lists them."
+            raise UnknownFlag(f"--enforce-option takes an option's name, not {name!r}.{hint}")
 
 
 def check_device(text: str) -> None:

@@ -108,8 +108,7 @@ FLAGS: tuple[Flag, ...] = (
         "max-connections-per-address",
         "integer",
         "max_connections_per_address",
-        "The same for one address; behind a reverse proxy all callers have the proxy's. "
-        "Default: 1000.",
+        "The same for one address, other than those of --trusted-proxy. Default: 1000.",
         SERVER,
         least=8,
         most=60000,
@@ -171,6 +170,32 @@ FLAGS: tuple[Flag, ...] = (
         SERVER,
     ),
     Flag(
+        "price-file",
+        "path",
+        "price_file",
+        "What a second of each device costs, for reports of usage: JSON, see docs/usage.md.",
+        SERVER,
+    ),
+    Flag(
+        "bill",
+        "text",
+        "billed",
+        "What of a job those prices are for: device, all the time for which it held one, or "
+        "drawing, that in which the networks worked. Default: device.",
+        SERVER,
+        choices=("device", "drawing"),
+    ),
+    Flag(
+        "usage-months",
+        "integer",
+        "usage_months",
+        "Whole months for which the ledger keeps each job beside the sums of each day, which it "
+        "keeps for ever. Default: 13.",
+        SERVER,
+        least=2,
+        most=1200,
+    ),
+    Flag(
         "async",
         field="asynchronous",
         section=SERVER,
@@ -201,6 +226,15 @@ FLAGS: tuple[Flag, ...] = (
         "max_queue_entries",
         "Entries that a queue of /api/predict holds; beyond them, or with so many unread results, "
         "429. Default: 100000.",
+        SERVER,
+        least=1,
+    ),
+    Flag(
+        "max-user-entries",
+        "integer",
+        "max_user_entries",
+        "Entries that one caller but the owner may have in a queue of /api/predict; beyond them, "
+        "or with so many unread results, 429. Default: 20000.",
         SERVER,
         least=1,
     ),
@@ -369,11 +403,25 @@ FLAGS: tuple[Flag, ...] = (
         help="Users with passwords, roles and tokens of their own; see docs/accounts.md.",
     ),
     Flag(
+        "root-extensions",
+        field="root_extensions",
+        section=SAFETY,
+        help="Users with --accounts have the plugins in extensions/ too, not only those that Easel "
+        "ships.",
+    ),
+    Flag(
+        "enforce-option",
+        "texts",
+        "enforced_options",
+        "An option that holds for all users as an admin has set it; a change is 403. Repeatable.",
+        SAFETY,
+    ),
+    Flag(
         "database-url",
         "text",
         "database_url",
-        "Where accounts are kept: postgresql://USER:PASSWORD@HOST/DATABASE or sqlite:///PATH, or "
-        "@FILE with it. Default: a file in the data directory.",
+        "Where accounts and the ledger of usage are kept: postgresql://USER:PASSWORD@HOST/DATABASE "
+        "or sqlite:///PATH, or @FILE with it. Default: files in the data directory.",
         SAFETY,
         secret=True,
     ),
@@ -397,8 +445,8 @@ FLAGS: tuple[Flag, ...] = (
         "trusted-proxy",
         "texts",
         "trusted_proxies",
-        "The network (CIDR) of a reverse proxy that sets --auth-header, and takes it out of what "
-        "others send. Repeatable.",
+        "The network (CIDR) of a reverse proxy: its X-Forwarded-For and -Proto are believed, and "
+        "--auth-header, which it takes out of what others send. Repeatable.",
         SAFETY,
     ),
     Flag(
@@ -485,6 +533,13 @@ FLAGS: tuple[Flag, ...] = (
         "paths",
         "hypernetwork_dirs",
         "One more folder of hypernetworks. Repeatable.",
+        PATHS,
+    ),
+    Flag(
+        "gfpgan-dir",
+        "paths",
+        "gfpgan_dirs",
+        "One more folder of GFPGAN's weights. Repeatable.",
         PATHS,
     ),
     Flag(
@@ -765,6 +820,14 @@ FLAGS: tuple[Flag, ...] = (
         FILES,
     ),
     Flag(
+        "folder-rights",
+        "texts",
+        "folder_rights",
+        "FOLDER=view or FOLDER=read, such as public=view: what all but the owner may do there at "
+        "most; view: look, not download. Repeatable.",
+        FILES,
+    ),
+    Flag(
         "allow-code-upload",
         field="code_upload",
         section=FILES,
@@ -818,7 +881,7 @@ FLAGS: tuple[Flag, ...] = (
         "",
         (
             "config vae-path textual-inversion-templates-dir "
-            "localizations-dir gfpgan-dir gfpgan-model codeformer-models-path "
+            "localizations-dir gfpgan-model codeformer-models-path "
             "gfpgan-models-path esrgan-models-path bsrgan-models-path "
             "realesrgan-models-path dat-models-path scunet-models-path "
             "swinir-models-path ldsr-models-path clip-models-path ui-config-file "
@@ -872,7 +935,7 @@ FLAGS: tuple[Flag, ...] = (
         ),
         "theme gradio-img2img-tool gradio-inpaint-tool always-hide-tabs server-path",
     ),
-    *_ignored_flags(PAGE, "Belongs to the cluster edition.", "root-extensions", "uid"),
+    *_ignored_flags(PAGE, "A user's name is who logs in (--accounts).", "", "uid"),
     *_ignored_flags(
         PATHS,
         "File names are always safe on every system.",

@@ -4,6 +4,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from PIL import ImageColor
 from generator.atomic_file import put_aside, write_atomically
 from generator.errors import BadRequest
 from generator.request import Snapshot
+from webapp.errors import Forbidden
 from webapp.settings.options_table import OPTIONS, Option
 from webapp.settings.state_files import OPTIONS_FILE
 from webapp.value_rules import has_type, is_in_range, unknown_choices
@@ -24,8 +26,18 @@ BY_NAME: Mapping[str, Option] = {option.name: option for option in OPTIONS}
 DEFAULTS: Mapping[str, object] = {option.name: option.default for option in OPTIONS}
 # Options whose values depend on what is installed; a name that is gone must not lock the page.
 OPEN_CHOICES = frozenset({"sd_vae", "sd_model_checkpoint", "upscaler_for_img2img"})
+SERVICE_OPTIONS = frozenset(
+    {"disabled_extensions", "disable_all_extensions", "sd_checkpoints_limit"}
+    | {"sd_checkpoints_keep_in_cpu"}
+)
+"""Options of processes and memory that all users share."""
+PRIVATE_OPTIONS = ("outdir_", "sd_vae", "sd_hypernetwork", "sd_lora")
+"""What names of options begin with that hold folders, or models that are a user's own."""
 PLUGINS_KEY = "easel_plugins"
 """Key of ``config.json`` under which plugins' settings stand; no option of AUTOMATIC1111's."""
+
+Alone = Callable[[], AbstractContextManager[object]]
+"""Makes a block that no two processes are in at once."""
 
 MIN_RHO = 0.01  # the schedules raise sigmas to 1/rho
 TYPE_NAMES: Mapping[type, str] = {
@@ -65,11 +77,22 @@ class OptionStore:
     A ``config.json`` that is no JSON object is put aside as ``config.json.damaged-<time>`` and
     the defaults hold. Values in it that do not fit their option are left out, those of unknown
     names are kept in the file and not shown. ``flags`` are start flags that set an option where the
-    file does not.
+    file does not; ``read_shared`` does the same for a user of the service. Those of ``enforced``
+    are only read there: a user does not change them. ``alone``: entered for each change, where
+    other processes make some, too.
     """
 
-    def __init__(self, path: Path, flags: Mapping[str, object] | None = None) -> None:
-        self._path = path
+    def __init__(
+        self,
+        path: Path,
+        flags: Mapping[str, object] | None = None,
+        alone: Alone = nullcontext,
+        read_shared: Callable[[], Mapping[str, object]] = dict,
+        enforced: frozenset[str] = frozenset(),
+    ) -> None:
+        self._path, self._alone = path, alone
+        self._read_shared = read_shared
+        self.enforced = enforced
         self._flags = {name: value for name, value in (flags or {}).items() if value}
         self._lock = threading.Lock()
         self._stored: dict[str, object] = {}
@@ -80,22 +103,38 @@ class OptionStore:
         with self._lock:
             self._read()
             known = {n: v for n, v in self._stored.items() if n in BY_NAME and _is_valid(n, v)}
-        chosen = {n: v for n, v in known.items() if v is not None or n not in self._flags}
-        return {**DEFAULTS, **self._flags, **chosen}
+        shared = self._read_shared()
+        given = {**DEFAULTS, **self._flags, **shared}
+        chosen = {n: v for n, v in known.items() if v is not None or given.get(n) is None}
+        return {**given, **{n: v for n, v in chosen.items() if n not in self.enforced}}
 
     def update(self, changes: Mapping[str, object]) -> None:
         """Check all of ``changes``, then store them at once, or nothing of them.
 
-        Raises :class:`BadRequest` naming the option, what was sent and what fits.
+        Raises :class:`BadRequest` naming the option, what was sent and what fits, and
+        ``Forbidden`` for one that a user may not change.
         """
-        checked = {name: convert_option(name, value) for name, value in changes.items()}
-        with self._lock:
+        checked = self.check(changes)
+        with self._alone(), self._lock:
             self._read()
             merged = {**self._stored, **checked}
             if merged != self._stored:
                 write_json(self._path, merged)
                 self._stored = merged
                 self._read_at = self._stamp()
+
+    def check(self, changes: Mapping[str, object]) -> dict[str, object]:
+        """The changes in their options' types. Raises as :meth:`update`.
+
+        An enforced option may be sent with the value that it has: clients send all of them back.
+        """
+        checked = {name: convert_option(name, value) for name, value in changes.items()}
+        touched = sorted(self.enforced & checked.keys())
+        values = self.get() if touched else {}
+        for name in touched:
+            if checked[name] != values[name]:
+                raise Forbidden(f"{name}: this option is the same for all users; an admin sets it.")
+        return {name: value for name, value in checked.items() if name not in self.enforced}
 
     def plugin_settings(self, name: str) -> Mapping[str, object]:
         """The settings of a plugin that somebody has set; the plugin knows its defaults."""
@@ -110,7 +149,7 @@ class OptionStore:
         self, enabled: frozenset[str], settings: Mapping[str, Mapping[str, object]]
     ) -> None:
         """Store which are turned on, and the settings of some; those of others stay."""
-        with self._lock:
+        with self._alone(), self._lock:
             self._read()
             stored = self._stored.get(PLUGINS_KEY)
             settings_before = stored.get("settings", {}) if isinstance(stored, dict) else {}
@@ -145,9 +184,26 @@ class OptionStore:
         self._read_at = self._stamp()
 
 
-def options_of(config: "Config") -> OptionStore:
+def options_of(config: "Config", alone: Alone = nullcontext) -> OptionStore:
     """The options of the data directory that the flags name."""
-    return OptionStore(config.data_dir / OPTIONS_FILE, config.options)
+    return OptionStore(config.data_dir / OPTIONS_FILE, config.options, alone)
+
+
+def user_options_of(
+    config: "Config", shared: OptionStore, alone: Alone = nullcontext
+) -> OptionStore:
+    """The options of one user: their own over those of the service, some of which are enforced.
+
+    Folders and models of kinds that are a user's own mean nothing in another's tree: they are not
+    taken over.
+    """
+
+    def read_shared() -> Mapping[str, object]:
+        return {n: v for n, v in shared.get().items() if not n.startswith(PRIVATE_OPTIONS)}
+
+    enforced = SERVICE_OPTIONS | frozenset(config.enforced_options)
+    path = config.data_dir / OPTIONS_FILE
+    return OptionStore(path, config.options, alone, read_shared, enforced)
 
 
 def _load(path: Path) -> dict[str, object]:

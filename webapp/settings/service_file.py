@@ -26,6 +26,7 @@ SHARED_FIELDS = (
     "max_job_megapixel_steps",
     "nsfw_censor",
     "disable_extensions",
+    "root_extensions",
     "codeformer",
     "check_nan",
     "hashing",

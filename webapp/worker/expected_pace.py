@@ -86,10 +86,9 @@ class ExpectedPace:
 
 
 class JobPace:
-    """The steps of one job. ``waited``: seconds of it in which the device worked for others."""
+    """The steps of one job."""
 
     def __init__(self, pace: ExpectedPace) -> None:
-        self.waited = 0.0
         self._pace = pace
         self._megapixels = MIN_MEGAPIXELS
         self._stepped = True

@@ -29,16 +29,18 @@ from plugins.host import Host
 from webapp.errors import json_answer
 from webapp.plugins.plugin_jobs import PROGRESS_STEPS, run_task
 from webapp.queues import job_codec
+from webapp.queues.contracts.charges import JobOutput
 from webapp.queues.contracts.frame import Answer, Lease
 from webapp.requests.save_options import estimate_bytes
 from webapp.worker.detection import MapEngine, detect_maps
 from webapp.worker.embedding_jobs import EmbeddingEngine, create_embedding, train_embedding
 from webapp.worker.expected_pace import JobPace
 from webapp.worker.extras_responses import compose_extras
-from webapp.worker.image_writer import check_free_space, save_all
+from webapp.worker.image_writer import SavedPictures, check_free_space, save_all
 from webapp.worker.lease_keeper import LeaseKeeper
 from webapp.worker.responses import compose_answer
 from webapp.worker.save_journal import SaveJournal
+from webapp.worker.user_workspaces import Workspace
 
 DRAWN_WITH_CHECKPOINT = frozenset({job_codec.GENERATE, job_codec.TRAIN_EMBEDDING})
 
@@ -81,10 +83,12 @@ class JobHandlers:
         pace_of: Callable[[Lease], JobPace],
         keep_lease: KeepLease,
         turn: Turn = nullcontext,
+        state_folder: Path | None = None,
     ) -> None:
         """``turn``: a context in which no other job of the engine computes, or calls a plugin."""
         self.engine = engine
         self.data_dir = data_dir
+        self.state_folder = state_folder or data_dir / STATE_FOLDER
         self.host = host
         self.pace_of = pace_of
         self.keep_lease = keep_lease
@@ -100,6 +104,11 @@ class JobHandlers:
             job_codec.CONVERT_MODEL: self.write_model,
             job_codec.PLUGIN: self.run_plugin_task,
         }
+
+    def in_workspace(self, workspace: Workspace[WorkerEngine]) -> "JobHandlers":
+        """The same handlers with the models and the folder of one user."""
+        terms = (self.host, self.pace_of, self.keep_lease, self.turn, self.state_folder)
+        return JobHandlers(workspace.engine, workspace.data_dir, *terms)
 
     def find(self, kind: str) -> Callable[[Lease], Answer]:
         """The handler of a kind of frame. Raises ``UnknownWork``."""
@@ -117,16 +126,17 @@ class JobHandlers:
             pace = self.pace_of(lease)
             pace.begin(batch_megapixels(job.request))
             generation = self.engine.run(job.request, lease_keeper)
-            pace.waited += generation.waited_seconds
             pace.finish()
             lease_keeper.confirm(pace.finish)
-            journal = SaveJournal.for_job(self.data_dir / STATE_FOLDER, lease.frame.id)
+            journal = SaveJournal.for_job(self.state_folder, lease.frame.id)
             output_filter = self.make_output_filter(job.request.user_name)
             saved = save_all(job, generation, self.data_dir, datetime.now(), journal, output_filter)
             generation = replace(generation, facts=output_filter.merge_facts(generation.facts))
             if self.host:
                 self.ask_in_turn(self.host, "after_save", paths=saved.paths, request=job.request)
-            return compose_answer(job, generation, saved, skipped=lease_keeper.skipped)
+            answer = compose_answer(job, generation, saved, skipped=lease_keeper.skipped)
+            done = lease_keeper.share_done if generation.stopped else 1.0
+            return replace(answer, output=measure_output(generation, saved, done))
 
     def enlarge(self, lease: Lease) -> Answer:
         """Run an extras job (upscaling) on pictures sent in the request."""
@@ -135,7 +145,7 @@ class JobHandlers:
             lease_keeper(Progress("extras", 0, 1, 0, 1), None)
             extras = self.engine.enlarge(job.request)
             lease_keeper.confirm(self.pace_of(lease).finish)
-        return compose_extras(job, extras)
+        return replace(compose_extras(job, extras), output=JobOutput(len(extras.images)))
 
     def detect_maps(self, lease: Lease) -> Answer:
         """Draw ControlNet's maps of pictures."""
@@ -194,6 +204,22 @@ class JobHandlers:
         """The filter for pictures that the engine does not pass through plugins itself."""
         listener = PluginListener(self.host, self.turn) if self.host else NullListener()
         return OutputFilter(listener, caller)
+
+
+def measure_output(generation: Generation, saved: SavedPictures, done: float) -> JobOutput:
+    """What the ledger is told of a drawing."""
+    size = sum(map(size_of, saved.paths))
+    return JobOutput(
+        len(generation.pictures), size, generation.network_seconds, done, generation.stopped
+    )
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a saved file; 0 where a plugin has moved it."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def batch_megapixels(request: GenerationRequest) -> float:

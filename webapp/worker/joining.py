@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 
 from filebrowser.watch.mounts import file_system_type, read_mounts, supports_inotify
 from webapp.process_tree import SUPERVISOR_VARIABLE, boot_identity
-from webapp.queues.contracts.worker_commands import WorkerCommands
-from webapp.queues.service_notice import NOTICE_SECONDS, ServiceNotice, read_notice
+from webapp.queues.contracts.service_notices import ServiceNotice, ServiceNotices
+from webapp.queues.service_notice import NOTICE_SECONDS
 from webapp.settings.data_dir import check_writable
+from webapp.settings.local_cache import local_cache
 from webapp.settings.service_file import ServiceFacts, follow_service, read_service
 from webapp.version import VERSION
 
@@ -117,15 +118,9 @@ def is_shared_by_network(path: Path) -> bool:
     return not supports_inotify(path, read_mounts())
 
 
-def local_cache(data_id: str, environ: Mapping[str, str] = os.environ) -> Path:
-    """The folder of this user and machine for what can be computed anew of a service's models."""
-    home = environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "easel" / data_id
-
-
-def check_queue(commands: WorkerCommands, facts: ServiceFacts, now: float) -> None:
+def check_queue(notices: ServiceNotices, facts: ServiceFacts, now: float) -> None:
     """See that the queue is that of the data directory. Raises :class:`CannotJoin`."""
-    notice = read_notice(commands)
+    notice = notices.read_notice()
     if notice is None:
         raise CannotJoin(
             "No web process has said in this queue that it serves it. Start the web process "
@@ -173,11 +168,11 @@ class Membership:
 
     def __init__(
         self,
-        commands: WorkerCommands,
+        notices: ServiceNotices,
         facts: ServiceFacts,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.commands = commands
+        self.notices = notices
         self.facts = facts
         self.clock = clock
         self._looked_at = clock()
@@ -188,5 +183,5 @@ class Membership:
         if now - self._looked_at < NOTICE_SECONDS:
             return ""
         self._looked_at = now
-        notice = read_notice(self.commands)
+        notice = self.notices.read_notice()
         return mismatch(notice, self.facts) if notice is not None else ""

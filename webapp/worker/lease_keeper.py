@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from generator.hooks import Ended
 from generator.request import Progress, Snapshot, Stop
-from webapp.queues.contracts.progress import ProgressBoard
+from webapp.queues.contracts.progress import ProgressBoard, share_done
 from webapp.queues.contracts.queue import Queue
 from webapp.queues.contracts.stop_requests import StopRequests
 from webapp.queues.errors import QueueError, StoreUnavailable
+from webapp.worker.device_meter import DeviceShare
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -56,8 +57,13 @@ class LeaseKeeper:
         log: logging.Logger,
         abandoned: threading.Event | None = None,
         step: Callable[[], None] = lambda: None,
+        tell_busy: Callable[[], None] = lambda: None,
+        share: DeviceShare | None = None,
     ) -> None:
-        """``step`` is called in the engine's thread at each step."""
+        """``step`` is called in the engine's thread at each step, ``tell_busy`` with a renewal.
+
+        ``share``: the job's, of the device.
+        """
         self.store = store
         self.lease = lease
         self.preview_interval = (
@@ -66,6 +72,8 @@ class LeaseKeeper:
         self.log = log
         self.abandoned = abandoned or threading.Event()
         self.step = step
+        self.tell_busy = tell_busy
+        self.share = share
         self._lost = threading.Event()
         self._ended = threading.Event()
         self._changed = threading.Event()
@@ -75,6 +83,7 @@ class LeaseKeeper:
         self._stop = Stop.NO
         self._last_error = ""
         self._cut_off = False  # the store did not answer the last renewal
+        self.share_done = 0.0  # of the job, 0..1
         self.skipped = False  # whether a batch was cut short
         report = partial(copy_context().run, self._report)  # its lines are of the same job
         self._thread = threading.Thread(target=report, name="lease-keeper", daemon=True)
@@ -103,13 +112,18 @@ class LeaseKeeper:
             raise Abandoned
         image = preview() if preview is not None and self._is_preview_due(progress) else None
         with self._lock:
-            self._progress = progress
+            self._progress, self.share_done = progress, share_done(progress)
             self._preview = image or self._preview
             stop = self._stop
             if stop is Stop.SKIP:
                 self._stop, self.skipped = Stop.NO, True
         self._changed.set()
         return stop
+
+    def hold_device(self, weight: float) -> None:
+        """The job's weight among those that share the device: the watch is a ``DeviceWatch``."""
+        if self.share is not None:
+            self.share.weigh(weight)
 
     def confirm(self, beat: Callable[[], None] = lambda: None) -> None:
         """See that the lease is ours before anything is saved. Raises LeaseLost, Abandoned.
@@ -138,7 +152,7 @@ class LeaseKeeper:
         while True:
             self._changed.wait(RENEWAL_SECONDS)
             self._changed.clear()
-            for act in (self._publish, self._renew, self._read_stop_request):
+            for act in (self._publish, self._renew, self.tell_busy, self._read_stop_request):
                 self._call_store(act)
             if self._ended.wait(MIN_REPORT_SECONDS):
                 return
@@ -164,7 +178,8 @@ class LeaseKeeper:
     def _renew(self) -> None:
         if self._ended.is_set():
             return
-        if not self.store.renew(self.lease):
+        seconds = self.share.seconds if self.share else None
+        if not self.store.renew(self.lease, seconds):
             self._lost.set()
         self._cut_off = False
 

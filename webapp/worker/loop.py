@@ -6,7 +6,7 @@ import sqlite3
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import chain, repeat
 from pathlib import Path
@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from generator.data_folders import STATE_FOLDER
 from generator.errors import GeneratorError
 from generator.memory_errors import find_memory_error
+from generator.models.machine_memory import trim_heap
 from generator.reasons import logged_cause
 from generator.request import (
     GenerationRequest,
@@ -28,7 +29,7 @@ from webapp.errors import error_answer, status_of
 from webapp.logs import bind_for_block
 from webapp.plugins.plugin_jobs import plugin_states
 from webapp.queues import job_codec
-from webapp.queues.contracts.frame import Answer, Lease
+from webapp.queues.contracts.frame import Answer, Frame, Lease
 from webapp.queues.contracts.heartbeats import WorkerState
 from webapp.queues.contracts.queue_store import QueueStore
 from webapp.queues.contracts.worker_commands import DRAIN, LOAD, PLUGINS, UNLOAD
@@ -38,6 +39,7 @@ from webapp.queues.joint_jobs import JOIN_TAG, may_join
 from webapp.queues.worker_id import WorkerId
 from webapp.requests.eas import EasStatus
 from webapp.version import VERSION
+from webapp.worker.device_meter import BusyReport, DeviceMeter, DeviceShare
 from webapp.worker.expected_pace import ExpectedPace, JobPace
 from webapp.worker.heartbeat import HeartbeatThread, process_memory
 from webapp.worker.job_handlers import (
@@ -53,11 +55,17 @@ from webapp.worker.prefetcher import Prefetcher, ReadAhead
 from webapp.worker.responses import compose_failure
 from webapp.worker.save_journal import SaveJournal, delete_old_journals
 from webapp.worker.shutdown import Shutdown
+from webapp.worker.user_workspaces import UnknownUser, Workspace
 from webapp.worker.warm_up import warm_up_request
 
 IDLE_WAIT_SECONDS = 0.5  # seconds a worker waits for work before it looks at its signals
 YIELD_SECONDS = 0.1  # ... for which what waits is left to a worker that has nothing to do
 RETRY_PAUSES = (0.2, 1.0, 5.0)  # seconds before the store is tried again; the last for ever
+
+
+def refuse_users(tree: str) -> Workspace[WorkerEngine]:
+    """Raises ``UnknownUser``: a worker that was told of no users."""
+    raise UnknownUser(f"This worker has no trees of users, and the job is for {tree!r}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +74,12 @@ class WorkerSettings:
 
     ``warm_up`` is drawn once when there is nothing to do. ``measure`` gives bytes of memory by
     name. ``catch_up`` looks at the models again where those of that version are not known here.
-    ``read_ahead`` brings a checkpoint from the disk near while a job runs. ``joined``: no
-    supervisor started it; ``reason_to_leave`` says why it no longer fits its service.
-    ``max_joint_jobs`` are drawn side by side at most; in a ``turn`` none of them computes.
+    ``find_workspace`` finds what a user's jobs are done with, by the name of the user's tree.
+    ``shared_plugins``: users' jobs pass others' plugins than those that Easel ships, too.
+    ``read_ahead`` brings a checkpoint from the disk near while a job runs. ``trim`` gives what jobs
+    freed back to the system. ``joined``: no supervisor started it; ``reason_to_leave`` says why it
+    no longer fits its service. ``max_joint_jobs`` are drawn side by side at most; in a ``turn``
+    none of them computes.
     """
 
     data_dir: Path
@@ -76,7 +87,10 @@ class WorkerSettings:
     time_log: bool = False
     measure: Callable[[], Mapping[str, int]] = process_memory
     catch_up: Callable[[str], None] = lambda _: None
+    find_workspace: Callable[[str], Workspace[WorkerEngine]] = refuse_users
+    shared_plugins: bool = False
     read_ahead: ReadAhead | None = None
+    trim: Callable[[], None] = trim_heap
     models_folder: str = ""
     joined: bool = False
     reason_to_leave: Callable[[], str] = lambda: ""
@@ -112,6 +126,8 @@ class Worker:
         self.plugins = plugins
         self.pace = pace or ExpectedPace(None, 0)
         self.log = log or logging.getLogger("easel.worker")
+        self.meter = DeviceMeter()
+        self.busy_report = BusyReport(worker_id, self.meter, store.add_busy_time)
         self.warm_up = settings.warm_up
         self.state = "idle"
         self.leases: dict[str, Lease] = {}
@@ -120,6 +136,7 @@ class Worker:
         self.joint_jobs = JointJobs(
             lambda lease: self.try_until_done(lambda: self.serve(lease), once=True)
         )
+        self.is_untrimmed = False  # something was drawn since memory was given back
         self.drawn_pictures = DrawnPictures(settings.data_dir / STATE_FOLDER)
         self.shutdown = Shutdown(lambda: bool(self.leases), self.release_running)
         self.pause: Callable[[float], object] = self.shutdown.draining.wait
@@ -165,12 +182,14 @@ class Worker:
     def leave_list(self) -> None:
         """Be shown no longer; whatever is still leased to this worker goes to the next."""
         try:
+            self.busy_report.tell(at_once=True)
             self.store.release_worker(self.id, "ended")
         except (QueueError, sqlite3.Error) as error:
             self.log.warning("the worker is shown until its last heartbeat is old: %s", error)
 
     def look_for_an_end(self) -> None:
         """End after the running job where somebody asked for it, or the service is another now."""
+        self.tell_busy()
         if self.shutdown.draining.is_set():
             return
         command = self.store.pending_command(self.id)
@@ -206,23 +225,39 @@ class Worker:
         self.run_command()
         if self.shutdown.draining.is_set():
             return
-        running, until = self.joint_jobs.tag, time.monotonic() + IDLE_WAIT_SECONDS
-        if running is not None and self.joint_jobs.count >= self.max_joint_jobs():
+        if self.joint_jobs.tag is None:
+            self.take_first()
+        else:
+            self.take_beside(self.joint_jobs.tag)
+
+    def take_first(self) -> None:
+        """Run a job, or start one that others may join; where none waits, load ahead or trim."""
+        lease = self.store.take(self.id, self.engine.loaded_checkpoints, self._take_timeout())
+        if lease is None and self.warm_up is None:
+            self.trim_once()
+            return
+        self.is_untrimmed = True
+        if lease is None:
+            self.load_ahead()
+        elif self.may_run_beside_others(lease):
+            self.joint_jobs.start(lease)
+        else:
+            self.serve(lease)
+
+    def take_beside(self, running: str) -> None:
+        """Start one more job beside those of this tag, or wait until one of them has ended."""
+        if self.joint_jobs.count >= self.max_joint_jobs():
             self.joint_jobs.wait_for_end(IDLE_WAIT_SECONDS)
             return
-        if running is not None and self.is_another_idle():
+        if self.is_another_idle():
             self.joint_jobs.wait_for_end(YIELD_SECONDS)
             return
-        loaded = self.engine.loaded_checkpoints
-        lease = self.store.take(self.id, loaded, self._take_timeout(), running)
-        if lease is not None and self.may_run_beside_others(lease):
+        loaded, until = self.engine.loaded_checkpoints, time.monotonic() + IDLE_WAIT_SECONDS
+        lease = self.store.take(self.id, loaded, IDLE_WAIT_SECONDS, running)
+        if lease is not None:
             self.joint_jobs.start(lease)
-        elif lease is not None:
-            self.serve(lease)
-        elif running is not None:  # nothing waits, or what is next waits for them to end
+        else:  # nothing waits, or what is next waits for them to end
             self.joint_jobs.wait_for_end(max(until - time.monotonic(), 0.0))
-        elif self.warm_up is not None:
-            self.load_ahead()
 
     def is_another_idle(self) -> bool:
         """Whether another worker has no job: what waits is left to that one, and its device."""
@@ -240,6 +275,12 @@ class Worker:
         return self.max_joint_jobs() > 1 and may_join(
             lease.frame.tags, lease.frame.deliveries - 1, lease.frame.tags.get(JOIN_TAG, "")
         )
+
+    def trim_once(self) -> None:
+        """Give back the memory that jobs freed, unless a next job waits, which would take it."""
+        if self.is_untrimmed:
+            self.is_untrimmed = False
+            self.settings.trim()
 
     def try_until_done(self, act: Callable[[], None], *, once: bool = False) -> None:
         """Do something with the store; where it cannot be used, wait and try again.
@@ -298,17 +339,19 @@ class Worker:
         """Serve the frame; every log line carries the job's id."""
         self.leases[lease.token] = lease
         pace = self.paces[lease.token] = self.pace.job()
-        waited, started = time.time() - lease.frame.put_at, time.monotonic()
+        waited = time.time() - lease.frame.put_at
+        self.meter.begin(lease.token, 0.0)  # more once it holds the device
         held_before = self.engine.loaded_checkpoints
         pace.begin(stepped=lease.frame.kind in DRAWN_WITH_CHECKPOINT)
         try:
             answer = self.answer_frame(lease)
-            seconds = max(time.monotonic() - started - pace.waited, 0.0)
+            seconds, ended = self.meter.stop(lease.token), time.monotonic()
             status = self.store_answer(lease, answer, seconds)
             self.log.info("job %s: %d in %.2f s", lease.frame.id, status, seconds)
-            stored = time.monotonic() - started - seconds - pace.waited
+            stored = time.monotonic() - ended
             self.log_times(lease, waited, seconds, stored)
             self.count_cache(lease, held_before)
+            self.tell_busy()
         except LeaseLost:
             self.log.warning("job %s: the lease was lost; another has it", lease.frame.id)
         except Abandoned:
@@ -316,12 +359,13 @@ class Worker:
             self.release(lease)
         finally:
             pace.end()
+            self.meter.end(lease.token)
             del self.paces[lease.token], self.leases[lease.token]
 
     def release(self, lease: Lease) -> None:
         """Give a job back; where that cannot be stored, its lease runs out."""
         try:
-            self.store.release(lease)
+            self.store.release(lease, self.meter.read_seconds(lease.token))
         except (QueueError, sqlite3.Error) as error:
             self.log.error("job %s: not given back, its lease runs out: %s", lease.frame.id, error)
 
@@ -341,9 +385,23 @@ class Worker:
 
     def model_of(self, lease: Lease) -> str:
         """The title of what a job was drawn with; "" for what takes no checkpoint."""
-        if lease.frame.kind not in DRAWN_WITH_CHECKPOINT:
+        frame, loaded = lease.frame, next(iter(self.engine.loaded_checkpoints), "")
+        if frame.kind not in DRAWN_WITH_CHECKPOINT:
             return ""
-        return next(iter(self.engine.loaded_checkpoints), lease.frame.checkpoint)
+        return loaded if loaded and self.may_name(frame, loaded) else frame.checkpoint
+
+    def may_name(self, frame: Frame, title: str) -> bool:
+        """Whether the owner of a job may be told of a checkpoint.
+
+        Where a job failed before it had its own, another user's is in memory.
+        """
+        tree = frame.tags.get(job_codec.TREE_TAG)
+        if tree is None:
+            return True
+        try:
+            return self.settings.find_workspace(tree).knows_checkpoint(title)
+        except (UnknownUser, OSError):
+            return False
 
     def count_cache(self, lease: Lease, before: Sequence[str]) -> None:
         """Count whether the job's checkpoint was in memory when the job came."""
@@ -356,15 +414,24 @@ class Worker:
         except (QueueError, sqlite3.Error) as error:
             self.log.warning("a use of the cache was not counted: %s", error)
 
+    def tell_busy(self) -> None:
+        """Tell how long the worker has worked; where that fails, it is told later."""
+        try:
+            self.busy_report.tell()
+        except (QueueError, sqlite3.Error) as error:
+            self.log.warning("the worker's time is told later: %s", error)
+
     def answer_frame(self, lease: Lease) -> Answer:
         """The answer to a frame: the handler's, or the error envelope of what went wrong."""
         started = time.monotonic()
         try:
-            handler = self.handlers.find(lease.frame.kind)
+            handlers, catch_up = self.find_handlers(lease.frame.tags.get(job_codec.TREE_TAG))
+            handler = handlers.find(lease.frame.kind)
             if lease.frame.kind == job_codec.GENERATE:
                 self.warm_up = None  # this job warms better
-            self.settings.catch_up(lease.frame.tags.get(job_codec.MODELS_TAG, ""))
-            return handler(lease)
+            catch_up(lease.frame.tags.get(job_codec.MODELS_TAG, ""))
+            with self.limit_plugins(lease):
+                return handler(lease)
         except (LeaseLost, Abandoned):
             raise
         except Exception as error:  # the worker's border: whatever happens is an answer
@@ -375,10 +442,27 @@ class Worker:
                 error, extras_of(lease), EasStatus.FAILED, time.monotonic() - started
             )
 
+    def limit_plugins(self, lease: Lease) -> AbstractContextManager[None]:
+        """Within it a user's job passes the plugins alone that the user has."""
+        host, settings = self.plugins.host, self.settings
+        if host is None or settings.shared_plugins or job_codec.TREE_TAG not in lease.frame.tags:
+            return nullcontext()
+        return host.shipped_only()
+
+    def find_handlers(self, tree: str | None) -> tuple[JobHandlers, Callable[[str], None]]:
+        """The handlers of a user's jobs, or of others', and what looks at their models again."""
+        if tree is None:
+            return self.handlers, self.settings.catch_up
+        workspace = self.settings.find_workspace(tree)
+        return self.handlers.in_workspace(workspace), workspace.catch_up
+
     def keep_lease(self, lease: Lease, options: Snapshot) -> LeaseKeeper:
         """A context that keeps the lease alive, publishes progress and checks for stop requests."""
-        step = self.paces[lease.token].step
-        terms = (self.store, lease, options, self.log, self.shutdown.abandoned, step)
+        terms = (
+            self.store, lease, options, self.log, self.shutdown.abandoned,
+            self.paces[lease.token].step, self.busy_report.tell,
+            DeviceShare(self.meter, lease.token),
+        )  # fmt: skip
         if job_codec.PICTURES_TAG in lease.frame.tags:
             return PictureKeeper(self.drawn_pictures, *terms)
         return LeaseKeeper(*terms)
@@ -430,7 +514,7 @@ class Worker:
     def renew_lease(self, lease: Lease) -> None:
         """Renew a lease where the disk lets us. Raises ``LeaseLost``."""
         try:
-            if not self.store.renew(lease):
+            if not self.store.renew(lease, self.meter.read_seconds(lease.token)):
                 raise LeaseLost
         except (QueueError, sqlite3.Error) as error:
             self.log.warning("job %s: its lease was not renewed: %s", lease.frame.id, error)

@@ -48,6 +48,7 @@ from webapp.worker.joining import (
 )
 from webapp.worker.loop import Worker, WorkerPlugins, WorkerSettings
 from webapp.worker.progress_mark import inherit_mark
+from webapp.worker.user_workspaces import UserWorkspaces
 from webapp.worker.warm_up import warm_up_request
 
 if TYPE_CHECKING:
@@ -237,6 +238,8 @@ def work(
         time_log=config.time_log,
         measure=lambda: {**process_memory(), **device_memory(device)},
         catch_up=registry.catch_up,
+        find_workspace=UserWorkspaces(config, registry, engine).find,
+        shared_plugins=config.root_extensions,
         read_ahead=lambda name, is_cancelled: read_ahead(
             registry.find_checkpoint(name), ram_headroom_of(memory_limits(config)), is_cancelled
         ),

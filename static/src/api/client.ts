@@ -18,6 +18,7 @@ export class ApiError extends Error {
     readonly status: number, // 0: the service was not reached
     message: string,
     readonly fields: Record<string, string> = {},
+    readonly kind = '', // name of the service's error
   ) {
     super(message)
   }
@@ -40,6 +41,14 @@ export async function post<T>(path: string, body: unknown = {}, quiet = false): 
 export async function put<T>(path: string, body: unknown): Promise<T> {
   return send<T>(path, {
     method: 'PUT',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify(body),
+  })
+}
+
+export async function patch<T>(path: string, body: unknown): Promise<T> {
+  return send<T>(path, {
+    method: 'PATCH',
     headers: { 'Content-Type': 'application/json' },
     body: JSON.stringify(body),
   })
@@ -87,10 +96,11 @@ interface FieldError {
 
 /** Reads both error formats: 422's list of fields, and AUTOMATIC1111's envelope. */
 export function toApiError(status: number, body: unknown): ApiError {
-  const { detail, errors } = (body ?? {}) as { detail?: unknown; errors?: unknown }
+  const { detail, errors, error } = (body ?? {}) as Record<string, unknown>
   if (Array.isArray(detail)) return new ApiError(status, '', groupByField(detail as FieldError[]))
   const texts = [errors, detail].filter((text): text is string => typeof text === 'string')
-  return new ApiError(status, texts.find((text) => text.trim() !== '') ?? '')
+  const message = texts.find((text) => text.trim() !== '') ?? ''
+  return new ApiError(status, message, {}, typeof error === 'string' ? error : '')
 }
 
 function groupByField(list: FieldError[]): Record<string, string> {

@@ -872,6 +872,41 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/groups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All groups of users */
+        get: operations["groups_every_group"];
+        put?: never;
+        /** Add a group */
+        post: operations["groups_add"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/groups/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Remove a group and its limits */
+        delete: operations["groups_remove"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/invitations": {
         parameters: {
             query?: never;
@@ -1010,6 +1045,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/limits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What users, groups and roles may take */
+        get: operations["groups_every_limit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/limits/{kind}/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Set what a user, group or role may take */
+        put: operations["groups_set_limits"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/login": {
         parameters: {
             query?: never;
@@ -1112,6 +1181,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/queue": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who waits, and why */
+        get: operations["queue_view_queue"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/servicediscovery/upstreams/{service}": {
         parameters: {
             query?: never;
@@ -1164,6 +1250,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What jobs took of the devices: the caller's, or everybody's for an owner */
+        get: operations["usage_usage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/users": {
         parameters: {
             query?: never;
@@ -1197,7 +1300,7 @@ export interface paths {
         delete: operations["users_remove"];
         options?: never;
         head?: never;
-        /** Change a user's role or password, or disable it */
+        /** Change a user's role, password or group, or disable it */
         patch: operations["users_change"];
         trace?: never;
     };
@@ -2879,11 +2982,13 @@ export interface components {
          * AccountFacts
          * @description Who the caller is; ``login`` is the id of the login by which it came, null for another way.
          *
-         *     ``role`` is null for the holder of one of the flags' tokens, who has no account.
+         *     ``role`` is null for the holder of one of the flags' tokens, who has no account. ``password``:
+         *     whether there is one.
          */
         AccountFacts: {
             login: string | null;
             name: string;
+            password: boolean;
             role: components["schemas"]["Role"];
             scopes: components["schemas"]["AccessScope"][];
         };
@@ -2996,10 +3101,11 @@ export interface components {
         };
         /**
          * ChangedUser
-         * @description The body of ``PATCH /api/v1/users/NAME``: what is to change.
+         * @description The body of ``PATCH /api/v1/users/NAME``: what is to change; ``group`` "" for none.
          */
         ChangedUser: {
             disabled?: boolean | null;
+            group?: string | null;
             /** Format: password */
             password?: string | null;
             role?: components["schemas"]["Role"];
@@ -3443,6 +3549,22 @@ export interface components {
             version: string;
         };
         /**
+         * GroupFacts
+         * @description A group; ``created`` in seconds since 1970.
+         */
+        GroupFacts: {
+            created: number;
+            members: string[];
+            name: string;
+        };
+        /**
+         * GroupList
+         * @description All groups, by name.
+         */
+        GroupList: {
+            groups: components["schemas"]["GroupFacts"][];
+        };
+        /**
          * HypernetworkEntry
          * @description A hypernetwork.
          */
@@ -3692,6 +3814,8 @@ export interface components {
          * JobState
          * @description A job. ``state``: queued, running, succeeded, failed or cancelled; times in unix seconds.
          *
+         *     ``phase``: what it waits for while no worker is ready (worker-start, loading), or what a running
+         *     one does (loading, working); null while it waits in line, and at its end. ``text``: in words.
          *     ``position`` among waiting jobs, from 1; ``eta``: seconds until its end; ``predicted_start`` and
          *     ``eta`` are null while no worker lives. ``progress``: 0..1. ``pictures``: addresses of those
          *     that are drawn, for an hour. ``result``: the address of the answer, for as long.
@@ -3703,6 +3827,7 @@ export interface components {
             eta: number | null;
             id: string;
             path: string;
+            phase: string | null;
             pictures: string[];
             position: number | null;
             predicted_start: number | null;
@@ -3710,6 +3835,7 @@ export interface components {
             result: string | null;
             state: string;
             status: number | null;
+            text: string | null;
             webhook: components["schemas"]["WebhookState"];
         };
         /**
@@ -3736,6 +3862,40 @@ export interface components {
          * @enum {string}
          */
         LeftOutReason: "name" | "link" | "locked" | "packing" | "damaged" | "twice" | "too_large" | "kind";
+        /**
+         * LimitsBody
+         * @description The body of ``PUT /api/v1/limits/KIND/NAME``; what is null or left out bounds nothing.
+         */
+        LimitsBody: {
+            gpu_seconds_day?: number | null;
+            gpu_seconds_month?: number | null;
+            job_megapixel_steps?: number | null;
+            pictures_day?: number | null;
+            pictures_month?: number | null;
+            priority?: number | null;
+            running_jobs?: number | null;
+            stored_bytes?: number | null;
+            waiting_jobs?: number | null;
+            weight?: number | null;
+        };
+        /**
+         * LimitsFacts
+         * @description Limits of a user, group or role, by name; those that are not named bound nothing.
+         */
+        LimitsFacts: {
+            kind: string;
+            limits: {
+                [key: string]: number;
+            };
+            name: string;
+        };
+        /**
+         * LimitsList
+         * @description All limits, by kind and name.
+         */
+        LimitsList: {
+            limits: components["schemas"]["LimitsFacts"][];
+        };
         /**
          * LoggedIn
          * @description Whose session begins.
@@ -3884,6 +4044,13 @@ export interface components {
             type: string;
         };
         /**
+         * NewGroup
+         * @description The body of ``POST /api/v1/groups``.
+         */
+        NewGroup: {
+            name: string;
+        };
+        /**
          * NewInvitation
          * @description The body of ``POST /api/v1/invitations``.
          */
@@ -3949,6 +4116,7 @@ export interface components {
          * @description The body of ``POST /api/v1/users``. Without a password: comes by a proxy or OIDC provider.
          */
         NewUser: {
+            group?: string;
             name: string;
             /** Format: password */
             password?: string | null;
@@ -4011,6 +4179,14 @@ export interface components {
         OptionHint: {
             label: string;
             name: string;
+        };
+        /**
+         * OtherJobs
+         * @description How many jobs of others there are.
+         */
+        OtherJobs: {
+            running: number;
+            waiting: number;
         };
         /**
          * PasswordChange
@@ -4258,6 +4434,43 @@ export interface components {
             stopping_generation: boolean;
         };
         /**
+         * QueuedJob
+         * @description A job in the queue. ``state``: queued or running; times in unix seconds, ``eta`` in seconds.
+         *
+         *     ``position`` among all that wait, from 1; ``predicted_start`` and ``eta`` are null while no
+         *     worker lives. ``reason`` is null for a running one.
+         */
+        QueuedJob: {
+            created_at: number;
+            eta: number | null;
+            group: string | null;
+            id: string;
+            position: number | null;
+            predicted_seconds: number;
+            predicted_start: number | null;
+            priority: number;
+            reason: components["schemas"]["ReasonFacts"];
+            route: string;
+            state: string;
+            task: string;
+            user: string;
+        };
+        /**
+         * QueueFacts
+         * @description The queue. ``jobs``: the caller's, everybody's for the owner, running ones first.
+         *
+         *     ``left_out``: how many of these are not told. ``workers``: those that take jobs.
+         */
+        QueueFacts: {
+            jobs: components["schemas"]["QueuedJob"][];
+            left_out: number;
+            others: components["schemas"]["OtherJobs"];
+            quotas: components["schemas"]["QuotaFacts"][];
+            running: number;
+            waiting: number;
+            workers: number;
+        };
+        /**
          * QueueStatus
          * @description gradio's estimation message.
          */
@@ -4268,6 +4481,20 @@ export interface components {
             rank_eta: number | null;
         };
         /**
+         * QuotaFacts
+         * @description A quota of the caller's, or of its group. ``in_queue``: predicted for jobs not yet done.
+         *
+         *     ``resets_at``: unix seconds, null where time does not bring it back.
+         */
+        QuotaFacts: {
+            group: string | null;
+            in_queue: number;
+            limit: number;
+            name: string;
+            resets_at: number | null;
+            used: number;
+        };
+        /**
          * RealEsrganEntry
          * @description A Real-ESRGAN file.
          */
@@ -4275,6 +4502,20 @@ export interface components {
             name: string;
             path: string;
             scale: number;
+        };
+        /**
+         * ReasonFacts
+         * @description Why a job waits, ``kind``: a ``WaitKind`` (docs/scheduling.md).
+         *
+         *     ``others`` and ``own``: jobs that go first, of others and of its owner. ``limit``: jobs at once.
+         */
+        ReasonFacts: {
+            group: string | null;
+            kind: string;
+            limit: number | null;
+            others: number;
+            own: number;
+            text: string;
         };
         Refusal: components["schemas"]["Envelope"] | components["schemas"]["Faults"];
         /**
@@ -4476,8 +4717,11 @@ export interface components {
         /**
          * SessionFacts
          * @description Who is logged in, and what this service is; sizes in pixels, by checkpoint.
+         *
+         *     ``provider``: whether one may log in with an OpenID Connect provider.
          */
         SessionFacts: {
+            accounts: boolean;
             checkpoint: string | null;
             default_size: number;
             default_sizes: {
@@ -4487,6 +4731,7 @@ export interface components {
             filebrowser: boolean;
             login: boolean;
             owner: boolean;
+            provider: boolean;
             scope: components["schemas"]["AccessScope"];
             user: string;
             version: string;
@@ -4959,12 +5204,49 @@ export interface components {
             items: components["schemas"]["Upstream"][];
         };
         /**
+         * UsageFigures
+         * @description Sums. The names that the report is by stand before them.
+         *
+         *     ``unbilled_jobs`` and ``unbilled_seconds``: deliveries that failed, were given back, or whose
+         *     worker died; they are in no other figure.
+         */
+        UsageFigures: {
+            cost?: number;
+            day?: string;
+            device?: string;
+            drawing_seconds?: number;
+            gpu_seconds?: number;
+            group?: string;
+            jobs?: number;
+            megapixel_steps?: number;
+            model?: string;
+            pictures?: number;
+            queue_seconds?: number;
+            stored_bytes?: number;
+            unbilled_jobs?: number;
+            unbilled_seconds?: number;
+            user?: string;
+        };
+        /** UsageReport */
+        UsageReport: {
+            busy_seconds: number | null;
+            by: string[];
+            currency: string;
+            from: string;
+            rows: components["schemas"]["UsageFigures"][];
+            to: string;
+            total: components["schemas"]["UsageFigures"];
+        };
+        /**
          * UserFacts
          * @description A user; times in seconds since 1970. ``password``: whether there is one.
+         *
+         *     ``group``: null where it is in none.
          */
         UserFacts: {
             created: number;
             disabled: boolean;
+            group: string | null;
             name: string;
             password: boolean;
             role: components["schemas"]["Role"];
@@ -5023,7 +5305,8 @@ export interface components {
          * WorkerEntry
          * @description A worker. ``state``: starting, loading, idle, working or draining.
          *
-         *     ``models``: titles of the checkpoints in its memory, the last used first. ``job``: the caller's
+         *     ``models``: titles of the checkpoints in its memory, the last used first, of those that the
+         *     caller may use. ``job``: the caller's
          *     own, null for another's. ``host``, ``pid`` and ``models_folder``: for the owner alone.
          *     ``version``: of its Easel. ``joined``: started by itself, on this machine or another; it can be
          *     drained. ``heartbeat``: unix seconds of its last one; ``age``: seconds since. ``memory`` in
@@ -6673,6 +6956,72 @@ export interface operations {
             };
         };
     };
+    groups_every_group: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GroupList"];
+                };
+            };
+        };
+    };
+    groups_add: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewGroup"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, unknown>;
+                };
+            };
+        };
+    };
+    groups_remove: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, unknown>;
+                };
+            };
+        };
+    };
     invitations_listed: {
         parameters: {
             query?: never;
@@ -6900,6 +7249,53 @@ export interface operations {
             };
         };
     };
+    groups_every_limit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LimitsList"];
+                };
+            };
+        };
+    };
+    groups_set_limits: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kind: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LimitsBody"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LimitsFacts"];
+                };
+            };
+        };
+    };
     me_enter: {
         parameters: {
             query?: never;
@@ -7034,6 +7430,26 @@ export interface operations {
             };
         };
     };
+    queue_view_queue: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QueueFacts"];
+                };
+            };
+        };
+    };
     predict_upstreams: {
         parameters: {
             query?: never;
@@ -7124,6 +7540,34 @@ export interface operations {
                 };
                 content: {
                     "application/json": Record<string, unknown>;
+                };
+            };
+        };
+    };
+    usage_usage: {
+        parameters: {
+            query?: {
+                by?: string;
+                format?: "json" | "csv";
+                from?: string;
+                group?: string;
+                month?: string;
+                to?: string;
+                user?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsageReport"];
                 };
             };
         };

@@ -10,6 +10,9 @@ export interface Session {
   default_sizes?: Record<string, number> // the same by title, for checkpoints that say so
   checkpoint: string | null // title of the one used when none is chosen
   login?: boolean // whether logging in is a thing here
+  scope?: string // what the user may do: owner, user, generate, read or metrics
+  accounts?: boolean // whether users have accounts here
+  provider?: boolean // whether one may log in with an OpenID Connect provider
 }
 
 export interface Checkpoint {

@@ -4,6 +4,7 @@ import { computed, ref, shallowRef, watch } from 'vue'
 import { useI18n } from 'vue-i18n'
 
 import { ApiError } from '../api/client'
+import { useRights } from '../rights'
 import * as api from './api'
 import { useConflictDialog } from './useConflictDialog'
 import { useJobs } from './useJobs'
@@ -23,6 +24,7 @@ const NAME_CONFLICT = 409
 
 export function useFileManager() {
   const { t } = useI18n()
+  const rights = useRights()
   const notifications = useNotifications()
   const conflictDialog = useConflictDialog()
   const { attempt, showError } = notifications
@@ -51,7 +53,8 @@ export function useFileManager() {
   const cutPaths = computed(() => new Set(clipboard.value.cut ? clipboard.value.paths : []))
   const writable = computed(() => {
     const root = roots.value.find((one) => isWithin(path.value, one.path))
-    return root !== undefined && root.writable && !root.sealed.some((one) => isWithin(path.value, one))
+    if (!root?.writable || !rights.value.change) return false
+    return !root.sealed.some((one) => isWithin(path.value, one))
   })
 
   const jobs = useJobs(showError, (job) => {

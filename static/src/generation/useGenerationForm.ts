@@ -10,6 +10,7 @@ import { partsOf, collectPanelValues, type Panels } from '../extensions/pluginPa
 import type { PromptText } from '../navigation'
 import { notify } from '../notifications'
 import { toDataUri } from '../pictures'
+import { useRights } from '../rights'
 import { useCheckpoint } from './useCheckpoint'
 import { newUnit, type ControlUnit } from './controlUnits'
 import { useFields, type GenerationKind } from './useFields'
@@ -24,6 +25,7 @@ const DEFAULT_UNIT_COUNT = 3 // ControlNet's, where the service does not say
 
 export function useGenerationForm(kind: GenerationKind, catalogue: Catalogue, start: () => Promise<boolean>) {
   const { t } = useI18n()
+  const rights = useRights()
   const fields = useFields(kind)
   const work = useGeneration(kind)
   const { used, side } = useCheckpoint(catalogue, fields, (name, next) =>
@@ -54,6 +56,7 @@ export function useGenerationForm(kind: GenerationKind, catalogue: Catalogue, st
   let again = false
   async function generate() {
     again = false
+    if (!rights.value.draw) return void notify('info', t('rights.draw'))
     const succeeded = await start()
     const continues = forever.value && succeeded && !work.stopping.value
     if (again || continues) return void generate()

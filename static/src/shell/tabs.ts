@@ -11,8 +11,11 @@ export interface Tab {
   view: Component
   title?: string
   givenProps?: Record<string, unknown> // further props of its view
+  apart?: boolean // has a button of its own in the bar
   offered?: (session: Session, plugins: Plugins) => boolean // where the service may lack it
 }
+
+export const ACCOUNT_TAB = 'account'
 
 /** The first tab is part of the page's bundle; the others load when first opened. */
 export const TABS: readonly Tab[] = [
@@ -21,6 +24,11 @@ export const TABS: readonly Tab[] = [
   { name: 'extras', view: defineAsyncComponent(() => import('../extras/ExtrasTab.vue')) },
   { name: 'pnginfo', view: defineAsyncComponent(() => import('../pnginfo/PngInfoTab.vue')) },
   { name: 'models', view: defineAsyncComponent(() => import('../models/ModelsTab.vue')) },
+  {
+    name: 'queue',
+    view: defineAsyncComponent(() => import('../queue/QueueTab.vue')),
+    offered: ({ login }) => login === true, // where there may be others
+  },
   {
     name: 'files',
     view: defineAsyncComponent(() => import('../files/FilesTab.vue')),
@@ -32,9 +40,15 @@ const EXTENSIONS: Tab = {
   view: defineAsyncComponent(() => import('../extensions/ExtensionsTab.vue')),
   offered: (_, { plugins }) => plugins.length > 0,
 }
+const ACCOUNT: Tab = {
+  name: ACCOUNT_TAB,
+  view: defineAsyncComponent(() => import('../account/AccountTab.vue')),
+  apart: true,
+  offered: ({ accounts }) => accounts === true,
+}
 const PluginTab = defineAsyncComponent(() => import('../extensions/PluginTab.vue'))
 
-/** Built-in tabs, then plugins' tabs, and the list of plugins last. */
+/** Built-in tabs, then plugins' tabs, the list of plugins, and the account. */
 export function tabsOf(session: Session | null, plugins: Plugins): Tab[] {
   const pluginTabs = partsOf(plugins.plugins, 'tab').map(({ key, part }): Tab => ({
     name: `plugin/${key}`,
@@ -42,7 +56,7 @@ export function tabsOf(session: Session | null, plugins: Plugins): Tab[] {
     title: part.title,
     givenProps: { shownAs: key },
   }))
-  return [...TABS, ...pluginTabs, EXTENSIONS].filter(
+  return [...TABS, ...pluginTabs, EXTENSIONS, ACCOUNT].filter(
     ({ offered }) => !offered || (session !== null && offered(session, plugins)),
   )
 }

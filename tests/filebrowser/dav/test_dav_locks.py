@@ -1,6 +1,7 @@
 """Locks over WebDAV: whom they keep out, how long they last, and how many there are."""
 
 import os
+from copy import deepcopy
 from types import SimpleNamespace
 from typing import Any
 
@@ -227,9 +228,22 @@ def lock_of(url: str, who: str = "ann", timeout: float = 60) -> dict[str, Any]:
     }  # fmt: skip
 
 
-@pytest.fixture
-def storage() -> BoundedLockStorage:
-    made = BoundedLockStorage()
+class Copies(dict[str, Any]):
+    """A table that gives copies, as one that processes share."""
+
+    def __getitem__(self, name: str) -> Any:
+        return deepcopy(super().__getitem__(name))
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return deepcopy(super().get(name, default))
+
+    def values(self) -> Any:
+        return deepcopy(dict(self)).values()
+
+
+@pytest.fixture(params=["own", "shared"])
+def storage(request: pytest.FixtureRequest) -> BoundedLockStorage:
+    made = BoundedLockStorage(Copies() if request.param == "shared" else None)
     made.open()
     return made
 

@@ -57,6 +57,12 @@ def apply_change(folder: Path, kind: str, name: str, size: int) -> None:
         fresh.rename(path)
 
 
+def test_equal_numbers_have_one_order() -> None:
+    names = ["a2.png", "a02.png", "A2.png"]
+    assert sort_naturally(names) == sort_naturally(names[::-1]) == sorted(names)
+    assert sorted(names, key=natural_key) == sorted(names)
+
+
 def both_lists(names: SortedNames) -> tuple[list[str], list[str]]:
     return list(names.folders), list(names.others)
 

@@ -206,7 +206,8 @@ def test_no_room_is_said_before_anything_is_written(
     visit: FileAccess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "filebrowser.operations.jobs.measure", lambda _: type("Huge", (), {"size": 1 << 62})()
+        "filebrowser.operations.running_job.measure",
+        lambda _: type("Huge", (), {"size": 1 << 62})(),
     )
     with running(tmp_path) as (jobs, _):
         steps = plan_steps(visit, ["/data/big"], "/data/to", False)

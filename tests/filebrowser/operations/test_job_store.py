@@ -289,7 +289,7 @@ def test_a_fault_of_ours_is_logged_and_told_without_its_words(
         raise KeyError("/srv/secret")
 
     write_tree(data.path, {"a": b"a"})
-    monkeypatch.setattr("filebrowser.operations.jobs.run_step", broken)
+    monkeypatch.setattr("filebrowser.operations.running_job.run_step", broken)
     steps = plan_steps(ann, ["/data/a"], "/data/b", False)
     with caplog.at_level(logging.ERROR):
         done = jobs().submit(FileJobSpec(FileOperation.COPY, ann, steps), TIMEOUT)

@@ -133,7 +133,7 @@ def test_memory_of_what_was_told_is_bounded(
     clock.skip(DUPLICATE_SECONDS + 1)
     for number in range(6):
         hub.publish(created(data, f"new{number}"))
-    assert set(hub._last) == {(data.path, (f"new{number}",)) for number in range(6)}
+    assert set(hub._last) == {data.path / f"new{number}" for number in range(6)}
     for number in range(100):
         hub.publish(created(data, f"flood{number}"))
     assert len(hub._last) <= 20

@@ -1,6 +1,7 @@
 """Every loader of weights answers a changed file with a network, or with its own error."""
 
 import random
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from generator.models.index import ModelFile
 from generator.models.kinds import ModelKind
 from generator.models.weights import read_tensors
 from generator.pictures.upscalers import _load_upscaler as load_upscaler
+from tests.conftest import ROOT
 
 PLACE = (torch.device("cpu"), torch.float32)
 Load = Callable[[ModelFile], object]
@@ -123,3 +125,12 @@ def test_a_changed_adapter_is_added_or_refused(
             continue
     after = checkpoint.unet.state_dict()
     assert all(torch.equal(tensor, after[key]) for key, tensor in before.items())
+
+
+def test_reading_a_file_again_and_again_leaves_no_objects_behind() -> None:
+    path = ROOT / "generator/default_checkpoint/companions/easel-snail.safetensors"
+    counts = []
+    for _ in range(4):
+        tensors = len(read_tensors(path))
+        counts.append(sys.getallocatedblocks())
+    assert counts[-1] - counts[1] < tensors

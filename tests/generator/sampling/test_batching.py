@@ -1,6 +1,5 @@
 """Jobs side by side share calls of a network, and what goes wrong stays with whose it is."""
 
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -9,7 +8,7 @@ import torch
 from torch import Tensor
 
 from generator.sampling.batching import NetworkCall, Seat, StepBatcher
-from tests.wait import wait_until
+from tests.wait import Clock, wait_until
 
 Job = Callable[[Seat], object]
 
@@ -150,22 +149,31 @@ def test_an_error_is_of_the_rows_that_it_comes_of(error: Exception) -> None:
     assert [float(each) for each in answers if isinstance(each, Tensor)] == [2, 3, 5, 6]
 
 
-def test_seconds_are_a_jobs_turns_and_its_share_of_joint_calls() -> None:
-    moments = iter(range(1000))
-    lock = threading.Lock()
+def test_a_job_is_told_what_it_holds_of_the_device_and_what_it_waited() -> None:
+    clock = Clock()
+    batcher = StepBatcher(joins=True, clock=clock)
+    told, seats = dict[int, list[float]](), dict[int, Seat]()
 
-    def clock() -> float:
-        with lock:
-            return float(next(moments))
+    def slow(x: Tensor, *rest: Tensor) -> Tensor:
+        clock.skip(4)
+        return x
 
-    batcher, seats = StepBatcher(joins=True, clock=clock), list[Seat]()
+    def run(rows: int) -> None:
+        told[rows] = []
+        with batcher.seat(told[rows].append) as seat:
+            seats[rows] = seat
+            clock.skip(1)
+            seat.predict(call(rows, evaluate=slow))
+            clock.skip(1)
 
-    def job(rows: int) -> Job:
-        def run(seat: Seat) -> None:
-            seats.append(seat)
-            seat.predict(call(rows))
-
-        return run
-
-    together(batcher, [job(1), job(3)])
-    assert {round(seat.seconds % 1, 2) for seat in seats} == {0.25, 0.75}  # of a call that took 1
+    with ThreadPoolExecutor(2) as threads:
+        with batcher.seat():
+            running = []
+            for rows in (1, 3):
+                running.append(threads.submit(run, rows))
+                wait_until(lambda: len(batcher._ready) == len(running), every=0.001)
+        for each in running:
+            each.result()
+    assert told == {1: [1, 0, 1, 0, 1, 0], 3: [1, 0, 3, 0, 1, 0]}
+    # Turns at 0, 1, 6 and 7 s, the call from 2 to 6: of its 5 s the one has 1, the other 3.
+    assert {rows: seat.waited for rows, seat in seats.items()} == pytest.approx({1: 4, 3: 2})

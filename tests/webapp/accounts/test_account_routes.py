@@ -35,7 +35,7 @@ PAGE = ROOT / "docs/accounts.md"
 WORDS = "five wet maps hum"
 HERE = Actor("test")
 FLAG_TOKEN, METRICS_TOKEN = "flag-token-of-the-owner", "flag-token-for-metrics"
-BLUEPRINTS = ("me", "users", "tokens", "invitations", "audit", "oidc")
+BLUEPRINTS = ("me", "users", "groups", "tokens", "invitations", "audit", "oidc")
 WHO = ("nobody", "viewer", "member", "other", "admin", "read", "expired", "revoked", "disabled")
 EVIL = {"Origin": "https://evil.example"}
 
@@ -317,8 +317,8 @@ def test_a_disabled_user_is_out_at_once_and_its_jobs_are_answered(
 def test_an_entry_of_a_user_who_is_gone_is_refused(served: Served) -> None:
     served.accounts.add_user(HERE, "carl", Role.MEMBER, None)
 
-    def ask(name: str) -> int:
-        inner = {INNER_CALLER: Caller(name, AccessScope.USER)}
+    def ask(name: str, scope: AccessScope = AccessScope.USER) -> int:
+        inner = {INNER_CALLER: Caller(name, scope)}
         answer = served.house.app.test_client().post(
             "/sdapi/v1/options", json={}, environ_overrides=inner
         )
@@ -328,6 +328,10 @@ def test_an_entry_of_a_user_who_is_gone_is_refused(served: Served) -> None:
     served.accounts.change_user(HERE, "ann", disabled=True)
     served.accounts.remove_user(HERE, "carl")
     assert [ask(name) for name in ("ann", "carl", "owner")] == [401, 401, 200]
+    served.accounts.add_user(HERE, "dora", Role.ADMIN, None)
+    assert ask("dora", AccessScope.OWNER) == 200
+    served.accounts.change_user(HERE, "dora", Role.MEMBER)
+    assert [ask("dora", AccessScope.OWNER), ask("dora")] == [401, 200]
 
 
 def test_users_over_the_api(served: Served) -> None:
@@ -345,18 +349,21 @@ def test_users_over_the_api(served: Served) -> None:
     assert carl.get("/api/v1/me").status_code == 401  # a new role takes a new login
     assert root.delete("/api/v1/users/carl").status_code == 200
     assert root.get("/api/v1/users/carl").status_code == 404
-    assert root.patch("/api/v1/users/root", json={"role": "member"}).status_code == 409
+    alone = root.patch("/api/v1/users/root", json={"role": "member"})
+    assert (alone.status_code, alone.get_json()["error"]) == (409, "OnlyAdmin")
     assert root.delete("/api/v1/users/nobody").status_code == 404
 
 
 def test_a_password_is_changed_by_who_knows_it(served: Served) -> None:
     ann, elsewhere = served.client("ann"), served.client("ann")
     change = {"old": "wrong", "new": "six dry maps hum"}
-    assert ann.post("/api/v1/me/password", json=change).status_code == 401
-    assert (
-        ann.post("/api/v1/me/password", json={"old": WORDS, "new": "ann12345678"}).status_code
-        == 422
-    )
+    for old, new, status, name in (
+        ("wrong", "six dry maps hum", 401, "WrongOldPassword"),
+        (WORDS, "ann12345678", 422, "GuessablePassword"),
+        (WORDS, "short", 422, "WrongPasswordLength"),
+    ):
+        refused = ann.post("/api/v1/me/password", json={"old": old, "new": new})
+        assert (refused.status_code, refused.get_json()["error"]) == (status, name)
     assert ann.post("/api/v1/me/password", json={**change, "old": WORDS}).status_code == 200
     assert ann.get("/api/v1/me").status_code == 200
     assert elsewhere.get("/api/v1/me").status_code == 401
@@ -377,8 +384,8 @@ def test_an_invited_guest_makes_an_account_on_the_page(served: Served) -> None:
     form = {"username": "Gu<est", "password": WORDS, "repeated": WORDS}
     refused = guest.post(path, data=form, headers=null)
     assert refused.status_code == 422
-    assert b"gu&lt;est" in refused.data
-    assert b"gu<est" not in refused.data
+    assert b"Gu&lt;est" in refused.data
+    assert b"Gu<est" not in refused.data
     form["username"] = "guest"
     assert guest.post(path, data={**form, "repeated": "x"}, headers=null).status_code == 422
     answer = guest.post(path, data=form, headers=null)

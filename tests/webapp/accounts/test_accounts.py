@@ -3,12 +3,13 @@
 import csv
 import io
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from webapp.access.credentials import Credentials, PresentedCredential
+from webapp.access.credentials import Caller, Credentials, NarrowToken, PresentedCredential
 from webapp.access.login_throttle import LoginThrottle
 from webapp.access.scopes import AccessScope
 from webapp.access.secret import Secret
@@ -377,6 +378,23 @@ def test_credentials_wait_like_those_of_flags(accounts: Accounts) -> None:
     assert come("ann", token).scope is AccessScope.READ
 
 
+def test_guesses_are_counted_where_the_log_cannot_be_written(
+    accounts: Accounts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(accounts, "ann")
+    source, throttle = AccountCredentials(accounts, Credentials()), LoginThrottle()
+
+    def write_to_full_disk(*_: Any) -> None:
+        raise sa.exc.OperationalError("insert", {}, Exception("database or disk is full"))
+
+    monkeypatch.setattr(audit, "record", write_to_full_disk)
+    wrong, right = (PresentedCredential("ann", secret) for secret in (Secret("wrong one"), WORDS))
+    for _ in range(10):
+        assert source.admit(wrong, throttle, "10.0.0.3") is None
+    with pytest.raises(TooManyTries):
+        source.admit(right, throttle, "10.0.0.3")
+
+
 def test_a_login_by_token_stays_narrow_and_ends_with_it(accounts: Accounts) -> None:
     add(accounts, "ann", Role.ADMIN)
     token, made = accounts.add_token(ROOT, "ann", READ)
@@ -448,3 +466,23 @@ def test_a_name_that_a_flags_token_has_is_refused_at_the_start(
     add(accounts, "ann")
     with pytest.raises(AccountsUnusable, match="'ann' is a user's and a token's"):
         open_accounts(database_url, tmp_path, frozenset({"ann"}))
+
+
+def test_a_user_added_beside_the_service_gets_nothing_of_a_flags_token_of_that_name(
+    accounts: Accounts,
+) -> None:
+    user = add(accounts, "ann", Role.ADMIN)
+    token, _ = accounts.add_token(ROOT, "ann", READ)
+    login = f"account/{start_login(accounts, user).reveal()}"
+    flags = Credentials(narrow=(NarrowToken("ann", AccessScope.READ, Secret("token-of-ann")),))
+    source = AccountCredentials(replace(accounts, taken=frozenset({"ann"})), flags)
+    for name, secret in (("ann", WORDS), ("", token)):
+        assert source.admit(PresentedCredential(name, secret), None, "") is None
+    assert source.login_loader()(login) is None
+    assert source.by_name("ann") is None
+    assert source.recheck(Caller("ann", AccessScope.OWNER, key="name/ann")) is None
+    found = source.admit(PresentedCredential("", Secret("token-of-ann")), None, "")
+    assert found == Caller("ann", AccessScope.READ)
+    accounts.add_user(ROOT, "root", Role.ADMIN, None)
+    accounts.remove_user(ROOT, "ann")
+    assert source.recheck(found) == found

@@ -134,13 +134,18 @@ def test_a_database_that_cannot_be_used_ends_the_start_with_a_sentence(tmp_path:
     [
         (("users", "add", "../x"), "name has 1 to 32"),
         (("users", "role", "nobody", "admin"), "no user 'nobody'"),
-        (("users", "add", "ann", "--role", "king"), "invalid Role value"),
+        (("users", "add", "ann", "--role", "king"), "'king': one of admin, member, viewer"),
         (("users", "add", "ann", "--database-url=canary"), "this is no address"),
         (("users", "list", "--accounts", "--api-auth", "a:bbbbbbbb"), "not by --api-auth"),
-        (("tokens", "add", "ann", "--days", "0"), "invalid"),
+        (("users", "limit", "nobody", "weight=2"), "no user 'nobody'"),
+        (("users", "limit", "role:king", "weight=2"), "user, a group or a role (admin"),
+        (("users", "limit", "role:member", "colour=2"), "no limit 'colour'; there are weight"),
+        (("users", "limit", "role:member", "weight=none"), "'weight=none': a limit and a number"),
+        (("users", "add", "ann", "--group", "none"), "no group 'none'"),
+        (("tokens", "add", "ann", "--days", "0"), "'0': days above 0, up to 3,660, or never"),
         (("tokens", "add", "ann"), "no user 'ann'"),
         (("tokens", "list", "ann", "--auth-header", "X-User"), "needs --accounts"),
-        (("tokens", "list", "ann", "--accounts", "--auth-header", "X"), "need each other"),
+        (("tokens", "list", "ann", "--accounts", "--auth-header", "X"), "needs --trusted-proxy"),
         (("tokens", "list", "ann", "--accounts", "--oidc-issuer", "http://x", "--oidc-client-id",
           "e"), "https://"),
     ],
@@ -179,6 +184,20 @@ def test_a_day_of_an_admin_at_the_command_line(
         "ann\tmember\tdisabled\nproxied\tmember\tenabled\nroot\tadmin\tenabled\n"
     )
     run("users", "enable", "ann")
+    run("users", "add-group", "Studio")
+    run("users", "group", "ann", "studio")
+    assert run("users", "groups") == "studio\tann\n"
+    run("users", "limit", "group:studio", "weight=2.5", "running_jobs=3")
+    run("users", "limit", "ann", "gpu_seconds_day=600")
+    run("users", "limit", "role:member", "waiting_jobs=20")
+    assert run("users", "limits").splitlines() == [
+        "group:studio\tweight=2.5 running_jobs=3", "role:member\twaiting_jobs=20",
+        "ann\tgpu_seconds_day=600",
+    ]  # fmt: skip
+    run("users", "group", "ann")
+    run("users", "limit", "ann")
+    run("users", "remove-group", "studio")
+    assert run("users", "limits") == "role:member\twaiting_jobs=20\n"
     token = run("tokens", "add", "ann", "--scope", "read", "--scope", "generate", "--label", "x")
     assert token.startswith("easel_")
     listed = run("tokens", "list", "ann").split("\t")

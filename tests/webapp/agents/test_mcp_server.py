@@ -1,9 +1,8 @@
 """``easel mcp``: an agent's tools over a real service."""
 
 import base64
-import importlib.util
 import json
-import subprocess
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,12 +12,13 @@ import pytest
 from PIL import Image
 
 from tests.conftest import ROOT
-from tests.wait import TIMEOUT
+from tests.wait import run_coroutine
 from tests.webapp.routes.job_service import HELD, OWNER, JobService, run_job_service
 from webapp.access.secret import Secret
 from webapp.agents.job_client import JobClient, ServiceError
 from webapp.agents.mcp_server import HOW_TO_INSTALL, main
 from webapp.agents.tools import AgentTools
+from webapp.version import VERSION
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -61,6 +61,8 @@ def test_refusals_are_told_in_a_sentence(tools: AgentTools, tmp_path: Path) -> N
     assert tools.list_models().facts["models"][0].startswith("sd.safetensors")
     with pytest.raises(ServiceError, match=r"422: .*steps"):
         tools.generate("x", steps=0)
+    with pytest.raises(ServiceError, match="no 'elsewhere' here"):  # else another would draw
+        tools.generate("x", model="elsewhere")
     with pytest.raises(ServiceError, match="count: 9"):
         tools.generate("x", count=9)
     secret = tmp_path / "passwd.png"
@@ -83,45 +85,36 @@ def test_without_the_package_it_says_how_to_install_it(
     assert (ROOT / "requirements-mcp.lock").exists()
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("mcp") is None, reason="mcp is not installed (requirements-mcp.lock)"
-)
-def test_a_client_of_the_protocol_lists_and_calls_the_tools(service: JobService) -> None:
-    command = [sys.executable, "-m", "webapp", "mcp", "--url", service.process.url]
-    server = subprocess.Popen(
-        [*command, "--token", OWNER], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+def test_the_package_s_own_client_lists_and_calls_the_tools(service: JobService) -> None:
+    pytest.importorskip("mcp", reason="mcp is not installed (requirements-mcp.lock)")
+    answers = run_coroutine(ask_as_agent(service.process.url))
+    assert answers["version"] == VERSION
+    assert answers["tools"] == {"generate", "edit", "list_models", "job_state", "cancel_job"}
+    text, picture = answers["drawn"].content
+    assert json.loads(text.text)["state"] == "succeeded"
+    assert (picture.type, picture.mime_type) == ("image", "image/png")
+    assert base64.b64decode(picture.data).startswith(PNG)
+    for name, words in (("steps", "422: steps"), ("model", "no 'elsewhere' here"), ("job", "404")):
+        assert answers[name].is_error
+        assert words in answers[name].content[0].text
+
+
+async def ask_as_agent(address: str) -> dict[str, Any]:
+    """What an agent's program gets of the server that it starts."""
+    from mcp import ClientSession, StdioServerParameters, stdio_client
+
+    command = ["-m", "webapp", "mcp", "--url", address, "--token", OWNER]
+    started = StdioServerParameters(
+        command=sys.executable, args=command, cwd=ROOT, env=dict(os.environ)
     )
-    try:
-        hello = {"protocolVersion": "2025-06-18", "capabilities": {}}
-        started = call(
-            server, 1, "initialize", {**hello, "clientInfo": {"name": "t", "version": "1"}}
-        )
-        assert started["serverInfo"]["name"] == "easel"
-        send(server, {"jsonrpc": "2.0", "method": "notifications/initialized"})
-        names = {tool["name"] for tool in call(server, 2, "tools/list", {})["tools"]}
-        assert names == {"generate", "edit", "list_models", "job_state", "cancel_job"}
-        sent = {"prompt": "a boat", "steps": 2, "width": 64, "height": 64}
-        answer = call(server, 3, "tools/call", {"name": "generate", "arguments": sent})
-        text, picture = answer["content"]
-        assert json.loads(text["text"])["state"] == "succeeded"
-        assert (picture["type"], picture["mimeType"]) == ("image", "image/png")
-        assert base64.b64decode(picture["data"]).startswith(PNG)
-    finally:
-        server.communicate(timeout=TIMEOUT)
-
-
-def send(server: "subprocess.Popen[bytes]", message: object) -> None:
-    """One message, a line."""
-    assert server.stdin is not None
-    server.stdin.write(json.dumps(message).encode() + b"\n")
-    server.stdin.flush()
-
-
-def call(server: "subprocess.Popen[bytes]", number: int, method: str, params: object) -> Any:
-    """The result of a request."""
-    send(server, {"jsonrpc": "2.0", "id": number, "method": method, "params": params})
-    assert server.stdout is not None
-    while True:
-        message = json.loads(server.stdout.readline())
-        if message.get("id") == number:
-            return message["result"]
+    boat = {"prompt": "a boat", "steps": 2, "width": 64, "height": 64}
+    async with stdio_client(started) as ends, ClientSession(*ends) as agent:
+        hello = await agent.initialize()
+        return {
+            "version": hello.server_info.version,
+            "tools": {tool.name for tool in (await agent.list_tools()).tools},
+            "drawn": await agent.call_tool("generate", boat),
+            "steps": await agent.call_tool("generate", {"prompt": "x", "steps": 0}),
+            "model": await agent.call_tool("generate", {"prompt": "x", "model": "elsewhere"}),
+            "job": await agent.call_tool("job_state", {"job": "none"}),
+        }

@@ -1,6 +1,5 @@
 """``webuiapi`` 0.9.17, the Python client of AUTOMATIC1111's users, drives a whole Easel."""
 
-import asyncio
 import json
 import re
 import threading
@@ -16,7 +15,7 @@ from PIL import Image, ImageDraw
 
 from tests.generator.interrogation.tiny_interrogators import make_captioner
 from tests.image_compare import is_same_drawing
-from tests.wait import join_thread, wait_until
+from tests.wait import join_thread, run_coroutine, wait_until
 from tests.webapp.easel_server import serve_app, serve_easel
 from webapp.requests.img2img import Img2Img
 from webapp.requests.txt2img import Txt2Img
@@ -272,7 +271,7 @@ def test_asked_without_waiting(api: Any) -> None:
         asked = [api.txt2img(**SMALL, use_async=True) for _ in range(2)]  # through async_post
         return [await one for one in asked]
 
-    results = asyncio.run(both())
+    results = run_coroutine(both())
     assert [result.image.size for result in results] == [(64, 64)] * 2
 
 

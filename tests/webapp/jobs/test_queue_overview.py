@@ -130,6 +130,21 @@ def test_a_running_job_is_judged_by_what_it_has_done() -> None:
     assert seconds_left(None, 30.0, 110.0) == 30.0
 
 
+def test_a_job_whose_worker_died_waits_again(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "queue.db")
+    for n in (1, 2):
+        store.put(frame(n))
+    died, lives = WorkerId("cpu", "test", 1), WorkerId("cpu", "test", 2)
+    for worker in (died, lives):
+        assert store.take(worker, (), 0) is not None
+    store.release_worker(died)
+    view = QueueOverview(store, store, store).view()
+    assert [each.index for each in view.waiting.values()] == [1]
+    assert [each.index for each in view.running.values()] == [2]
+    assert view.forecast(view.waiting[frame(1).id]).position == 1
+    store.close()
+
+
 def test_many_askers_cost_one_look(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "queue.db")
     overview = QueueOverview(store, store, store)

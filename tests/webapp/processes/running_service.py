@@ -37,9 +37,13 @@ class RunningService:
                 stderr=log,
                 process_group=0,  # so that a test may look at, and end, the whole group
             )
-        wait_until(lambda: b"ready" in self.output.read_bytes())
-        self.store = SqliteStore(data_dir / ".easel" / "queue.db")
-        wait_until(lambda: len(self.store.workers()) == workers)
+        try:
+            wait_until(lambda: b"ready" in self.output.read_bytes())
+            self.store = SqliteStore(data_dir / ".easel" / "queue.db")
+            wait_until(lambda: len(self.store.workers()) == workers)
+        except BaseException:  # there is nobody yet who would end it
+            self.process.terminate()
+            raise
 
     def draw(self, prompt: str) -> tuple[int, bytes]:
         """Status and body of a drawn prompt."""

@@ -165,6 +165,7 @@ def test_a_request_that_crashes_workers_delays_nobody_else(running: RunningServi
     assert b"lost 5 times" in body
     assert b"killed by SIGSEGV" in body
     assert "within a minute" not in running.log()
+    wait_until(lambda: running.log().count("started again at once") >= 5)  # told after the answer
     assert running.log().count("started again at once") == 5
 
 

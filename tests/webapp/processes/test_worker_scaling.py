@@ -1,17 +1,25 @@
 """How many workers run, on a clock of the test; and once around real processes."""
 
+import logging
 import os
 import signal
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from tests.wait import Clock, exit_code, result_of, wait_until
 from tests.webapp.processes.fake_easel import IDLE
 from tests.webapp.processes.running_service import RunningService
-from webapp.processes.worker_pool import spread_over_devices
+from webapp.processes.worker_pool import WorkerPool, spread_over_devices
 from webapp.processes.worker_scaling import ScaleTerms, WorkerScaler
+from webapp.queues.contracts.frame import Frame
+from webapp.queues.sharing import Sharing
+from webapp.queues.sqlite.store import SqliteStore
+from webapp.queues.worker_id import WorkerId
 from webapp.settings.config import UnknownFlag, parse
 
 IDLE_SECONDS = 300.0
@@ -97,6 +105,26 @@ def test_workers_beyond_one_a_device_share_the_devices() -> None:
     assert spread == [("cuda:0", "cuda:0"), ("cuda:1", "cuda:1"), ("cuda:0 (2)", "cuda:0")]
     assert spread_over_devices(("cuda:0", "cuda:1"), 1) == [("cuda:0", "cuda:0")]
     assert spread_over_devices(("cuda:0", "cuda:1"), 0) == []  # others join
+
+
+def test_jobs_that_a_limit_holds_back_start_no_worker(tmp_path: Path) -> None:
+    """The second of one's jobs, where one may run at once."""
+    store = SqliteStore(tmp_path / ".easel/queue.db")
+    woken: list[str] = []
+    workers: Any = [
+        SimpleNamespace(name=name, is_wanted=False, pid=None, wake=partial(woken.append, name))
+        for name in ("one", "two")
+    ]
+    pool = WorkerPool(workers, WorkerScaler(ScaleTerms(0, 2, 60.0)), logging.getLogger("test"))
+    for name in ("a", "b"):
+        store.put(Frame(name, "generate", b"", owner="ann", sharing=Sharing(most_running=1)))
+    assert store.take(WorkerId("cpu"), (), 0) is not None
+    pool.scale(store)
+    assert woken == []
+    store.put(Frame("c", "generate", b"", owner="bob"))
+    pool.scale(store)
+    assert len(woken) == 2  # one for each that waits: which may run is not counted
+    store.close()
 
 
 def test_more_workers_at_least_than_at_most_are_refused() -> None:

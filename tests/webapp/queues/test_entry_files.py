@@ -19,7 +19,7 @@ def test_of_a_damaged_file_the_readable_entries_are_taken_over(tmp_path: Path) -
         store.entries.queue(SINK).put(Entry(f"r{n}", b"y" * 3000, {"n": str(n)}))
     store.close()
     with path.open("r+b") as file:
-        file.seek(path.stat().st_size // 2 // 4096 * 4096)
+        file.seek(path.read_bytes().index(b"y" * 2000, path.stat().st_size // 2) // 4096 * 4096)
         file.write(os.urandom(8192))
     store = SqliteStore(path)
     sink = store.entries.queue(SINK)

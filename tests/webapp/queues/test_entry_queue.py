@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests.wait import Clock, result_of, wait_until
+from webapp.queues import entry_terms
 from webapp.queues.contracts.entries import (
     INPUT,
     REAR,
@@ -19,12 +21,15 @@ from webapp.queues.contracts.entries import (
     EntryQueue,
     EntryQueueClosed,
     EntryQueueFull,
+    EntryShareFull,
     Watch,
     WatchEnded,
     WatchTerms,
+    name_group,
 )
 from webapp.queues.contracts.frame import Answer, Frame
 from webapp.queues.contracts.queue_store import QueueStore
+from webapp.queues.errors import TooManyGroups
 from webapp.queues.worker_id import WorkerId
 
 MAX_ENTRIES, MAX_DELIVERY = 40, 3
@@ -185,6 +190,71 @@ def test_full_queue_and_full_sink_refuse_without_a_side_effect(store: QueueStore
     assert (sink.count(EntryFilter()), entrance.count(EntryFilter())) == (MAX_ENTRIES, 0)
     sink.delete([sink.status().first])
     assert entrance.put(entry("now"))
+
+
+def test_one_owner_fills_neither_the_input_nor_the_sink_for_others(store: QueueStore) -> None:
+    sink, entrance = store.entries.queue(SINK), store.entries.queue(INPUT)
+    for n in range(3):
+        entrance.put(entry(f"i{n}", owner="ann"), 3)
+    with pytest.raises(EntryShareFull) as refused:
+        entrance.put(entry("more", owner="ann"), 3)
+    assert (refused.value.queue, refused.value.count) == (INPUT, 3)
+    assert entrance.put(entry("b", owner="bob"), 3)
+    assert entrance.put(entry("owner's"))
+    for _ in range(2):  # unread results close the input, too
+        done = store.entries.intake.take_entry()
+        assert done is not None
+        store.entries.intake.finish_entry(done.request_id, 200, b"drawn")
+    assert entrance.put(entry("i3", owner="ann"), 3)
+    sink.put(entry("s", owner="ann"), 3)
+    with pytest.raises(EntryShareFull, match=SINK):
+        entrance.put(entry("i4", owner="ann"), 3)
+    assert (sink.count(EntryFilter("ann")), entrance.count(EntryFilter("ann"))) == (3, 2)
+    sink.delete([sink.status("ann").first])
+    assert entrance.put(entry("i4", owner="ann"), 3)
+
+
+def test_dead_letters_no_longer_count_for_their_owner(store: QueueStore) -> None:
+    sink = store.entries.queue(SINK)
+    index = sink.put(entry("a", owner="ann"), 1)
+    for _ in range(MAX_DELIVERY):
+        watch = sink.watch(consumer("w"), MANUAL)
+        watch.confirm([each.index for each in watch.take(0)])
+        sink.reject(consumer("w"), [index], "Failed", "")
+    sink.watch(consumer("w"), MANUAL).take(0)
+    assert store.entries.queue(SINK + REAR).count(EntryFilter("ann")) == 1
+    assert sink.put(entry("b", owner="ann"), 1)
+
+
+@pytest.mark.parametrize("notes", ["watch", "commit"])
+def test_a_group_too_many_is_refused_and_changes_nothing(
+    store: QueueStore, monkeypatch: pytest.MonkeyPatch, notes: str
+) -> None:
+    monkeypatch.setattr(entry_terms, "MAX_GROUPS", 4)
+    monkeypatch.setattr(entry_terms, "MAX_OWN_GROUPS", 2)
+    sink = store.entries.queue(SINK)
+    (index,) = put(sink, "a", owner="ann")
+    sink.watch(ConsumerName("first", "w"), MANUAL)  # waits for the entry: notes of others stay
+
+    def come(group: str, owner: str | None = None) -> None:
+        if notes == "watch":
+            terms = replace(MANUAL, filter=EntryFilter(owner))
+            sink.watch(ConsumerName(name_group(owner, group), "w"), terms)
+        else:
+            sink.commit(name_group(owner, group), [index], owner)
+
+    for group in "aabb":
+        come(group, "ann")
+    with pytest.raises(TooManyGroups, match="You have 2 groups here"):
+        come("c", "ann")
+    come("owners")
+    with pytest.raises(TooManyGroups, match="This queue has 4 groups"):
+        come("more")
+    with pytest.raises(TooManyGroups, match="This queue has 4 groups"):
+        come("a", "bob")
+    come("a", "ann")
+    assert sink.commit("first", [index]) == ([] if notes == "watch" else ["a"])
+    assert sink.count(EntryFilter()) == (1 if notes == "watch" else 0)
 
 
 def test_closed_queue_takes_nothing_and_ends_watches_when_it_is_empty(sink: EntryQueue) -> None:
@@ -362,16 +432,19 @@ def test_consumer_that_shuts_down_gets_no_more(sink: EntryQueue) -> None:
     assert names(sink.watch(consumer("other"), WatchTerms(window=9)).take(0)) == "abc"
 
 
-def test_entries_taken_into_the_queue_once_and_answered_into_the_sink(store: QueueStore) -> None:
+def test_entries_taken_into_the_queue_once_and_answered_into_the_sink(
+    store: QueueStore, clock: Clock
+) -> None:
     entrance, intake = store.entries.queue(INPUT), store.entries.intake
     entrance.put(entry("r", path="sdapi/v1/txt2img", tags={"mine": "1"}, owner="ann", scope="user"))
     taken = intake.take_entry()
     assert taken is not None
     assert (taken.path, taken.owner, taken.scope) == ("sdapi/v1/txt2img", "ann", "user")
     assert intake.take_entry() is None
-    intake.add_tags("r", {"task_id": "t", "mine": "2"})
-    store.put(Frame("r", "generate", b"", tags={"requestId": "r"}))
-    intake.mark_admitted("r")
+    frame = Frame("r", "generate", b"", tags={"requestId": "r"})
+    store.put(frame, {"task_id": "t", "mine": "2"})
+    clock.skip(600)
+    assert intake.take_entry() is None  # the frame stands for it
     lease = store.take(WorkerId("cpu"), (), 0)
     assert lease is not None
     assert store.answer(lease, Answer(422, b"no"), 1.0)
@@ -411,8 +484,7 @@ def test_entry_whose_reader_dies_is_taken_again_and_at_last_a_dead_letter(
 def test_frame_that_kills_its_workers_is_a_dead_letter_and_a_failure(store: QueueStore) -> None:
     store.entries.queue(INPUT).put(entry("r"))
     store.entries.intake.take_entry()
-    store.put(Frame("r", "generate", b""))
-    store.entries.intake.mark_admitted("r")
+    store.put(Frame("r", "generate", b""), {})
     for n in range(MAX_DELIVERY):
         assert store.take(WorkerId(f"w{n}"), (), 0) is not None
         store.release_worker(WorkerId(f"w{n}"), "was killed by SIGSEGV")
@@ -453,8 +525,8 @@ def test_recovery_takes_what_has_no_frame(store: QueueStore) -> None:
     for name in "abc":
         store.entries.intake.take_entry()
         if name != "c":
-            store.entries.intake.mark_admitted(name)
-    store.put(Frame("a", "generate", b""))
+            store.put(Frame(name, "generate", b""), {})
+    assert store.cancel("b")
     store.entries.intake.recover()
     taken = [store.entries.intake.take_entry() for _ in range(3)]
     assert [each and each.request_id for each in taken] == ["b", "c", None]

@@ -1,5 +1,6 @@
 """The way into the queue, and what saving leaves free, by themselves."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,15 +16,14 @@ from webapp.queues.errors import QueueFull
 from webapp.queues.job_codec import QueuedGeneration, SaveOptions
 from webapp.queues.job_limit import UNCHECKED_BYTES, JobLimit
 from webapp.queues.plans import Plans
-from webapp.queues.sqlite.store import SqliteStore
 from webapp.worker.image_writer import check_free_space
 
 MORE_THAN_ANY_DISK = 1 << 60
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> QueueStore:
-    return SqliteStore(tmp_path / "queue.db")
+def store(make: Callable[..., QueueStore]) -> QueueStore:
+    return make()
 
 
 def frame(name: str, owner: str = "ann", kind: str = "generate", size: int = 1) -> Frame:

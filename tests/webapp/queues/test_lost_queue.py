@@ -31,10 +31,20 @@ from webapp.settings.config import parse
 from webapp.settings.data_dir import CannotUse, prepare_data_dir, service_token
 
 
+def remove_used(folder: Path) -> None:
+    """Remove a folder in which its processes still write: one file may come during the removal."""
+
+    def is_removed() -> bool:
+        shutil.rmtree(folder, ignore_errors=True)
+        return not folder.exists()
+
+    wait_until(is_removed)
+
+
 def lose(folder: Path, how: str) -> None:
     """Take the queue away from under its processes."""
     if how == "folder removed":
-        shutil.rmtree(folder)
+        remove_used(folder)
     elif how == "file removed":
         (folder / "queue.db").unlink()
     else:
@@ -170,7 +180,7 @@ def test_a_whole_service_goes_on_with_a_new_queue(tmp_path: Path) -> None:
     """The supervisor lives and says it once; the others are started anew and find each other."""
     running = RunningService(tmp_path / "data")
     before = {process.pid for process in running.processes()} - {running.process.pid}
-    shutil.rmtree(tmp_path / "data" / ".easel")
+    remove_used(tmp_path / "data" / ".easel")
     wait_until(lambda: len({p.pid for p in running.processes()} - before) == 3)
     running.store.close()
     running.store = SqliteStore(tmp_path / "data" / ".easel" / "queue.db")

@@ -12,7 +12,7 @@ import pytest
 
 from tests.wait import TIMEOUT, join_thread
 from webapp.queues import notifier
-from webapp.queues.notifier import Notifier
+from webapp.queues.notifier import Notifier, Subscribers
 
 
 def expect_wakeup(bell: Notifier, topic: str, ring: Callable[[], object] = lambda: None) -> None:
@@ -110,3 +110,17 @@ def test_the_wait_is_over_at_its_end(folder: Path) -> None:
     with bell.subscribe("a") as ear:
         assert not ear.wait(time.monotonic() - 1)
     bell.close()
+
+
+def test_of_those_who_all_take_what_comes_each_notification_wakes_one() -> None:
+    subscribers: Subscribers[str] = Subscribers()
+    with subscribers.add("a") as reader, subscribers.add("a", one_of_many=True) as first:
+        with subscribers.add("a", one_of_many=True) as second:
+            subscribers.wake("a")
+            assert reader.is_set()
+            assert first.is_set() != second.is_set()
+            subscribers.wake("a")
+            assert first.is_set()
+            assert second.is_set()
+            first.clear()
+        assert first.is_set()  # the other one has left without having looked

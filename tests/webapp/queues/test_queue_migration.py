@@ -13,6 +13,8 @@ from generator.request import GenerationRequest, Sampling, Seeds
 from tests.webapp.worker.worker_bench import WorkerThread
 from webapp.queues.contracts.frame import Answer, Frame
 from webapp.queues.contracts.queue import OwnerDepth
+from webapp.queues.contracts.service_notices import ServiceNotice
+from webapp.queues.contracts.worker_commands import WorkerCommand
 from webapp.queues.job_codec import QueuedGeneration, encode_job
 from webapp.queues.sqlite.database import LAYOUT, SCHEMA_VERSION
 from webapp.queues.sqlite.migrations import MIGRATIONS
@@ -28,6 +30,13 @@ ANSWER_1 = """
 INSERT INTO answers (id, "index", status, content_type, made_at, body)
 VALUES (?, ?, 200, 'text/x', ?, ?)
 """
+
+COUNT_3 = """
+INSERT INTO workloads SELECT "index", 0, 1, 1, LENGTH(body) FROM frames;
+INSERT INTO holdings
+SELECT owner, kind, COUNT(*), SUM(LENGTH(body)) FROM frames GROUP BY owner, kind;
+"""
+COMMAND = ("cpu", "1", "load", "sd", 1e12)
 
 
 def job(prompt: str) -> bytes:
@@ -57,7 +66,12 @@ def write_version(path: Path, version: int) -> None:
             " WHERE id = 'gone'",
             (str(GONE), now - 4, now + 6),
         )
-        rows.execute("INSERT INTO ledger VALUES ('ann', 12.5, ?, 0)", (now,))
+        if version < 3:
+            rows.execute("INSERT INTO ledger VALUES ('ann', 12.5, ?, 0)", (now,))
+        else:
+            rows.executescript(COUNT_3)
+        notice = ("service", "of-the-folder", "service", '{"data_id": "of-the-folder"}', now)
+        rows.executemany("INSERT INTO errands VALUES (?, ?, ?, ?, ?)", [notice, COMMAND])
 
 
 def write_version_1(path: Path) -> None:
@@ -162,6 +176,19 @@ def test_jobs_of_every_earlier_version_are_counted_and_matched(
         assert rows.execute(old).fetchall() == []
     store.close()
     answer_all(tmp_path, "gone")
+
+
+@pytest.mark.parametrize("version", sorted(MIGRATIONS))
+def test_the_notice_of_before_its_table_is_no_command(tmp_path: Path, version: int) -> None:
+    path = tmp_path / "old" / "queue.db"
+    write_version(path, version)
+    store = SqliteStore(path)
+    assert store.read_notice() is None  # until the web process of this version says its own
+    assert store.pending_command(WorkerId("service")) is None
+    assert store.pending_command(WorkerId("cpu")) == WorkerCommand("1", "load", "sd")
+    store.publish_notice(notice := ServiceNotice("id", "1", 2.5))
+    assert store.read_notice() == notice
+    store.close()
 
 
 @pytest.mark.parametrize("version", sorted(MIGRATIONS))

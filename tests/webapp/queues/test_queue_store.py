@@ -19,8 +19,9 @@ from webapp.queues.contracts.frame import Answer, Frame, Lease
 from webapp.queues.contracts.heartbeats import WorkerState
 from webapp.queues.contracts.queue import OwnerDepth
 from webapp.queues.contracts.queue_store import QueueStore
+from webapp.queues.contracts.service_notices import ServiceNotice
 from webapp.queues.contracts.worker_commands import WorkerCommand
-from webapp.queues.redis import notifier as redis_notifier
+from webapp.queues.redis import leasing
 from webapp.queues.worker_id import WorkerId
 
 Make = Callable[..., QueueStore]
@@ -140,12 +141,12 @@ def test_waiting_in_vain_ends(store: QueueStore) -> None:
 def test_a_waiting_worker_wakes_for_a_frame(
     store: QueueStore, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (notifier, redis_notifier):  # the bell wakes it, or nobody
-        monkeypatch.setattr(module, "POLL_SECONDS", TIMEOUT)
+    monkeypatch.setattr(notifier, "POLL_SECONDS", TIMEOUT)  # the bell wakes it, or nobody
+    monkeypatch.setattr(leasing, "IDLE_POLL_SECONDS", TIMEOUT)
     other = make()
     with ThreadPoolExecutor(1) as pool:
         taking = pool.submit(other.take, WorkerId("cpu"), [], TIMEOUT)
-        wait_until(lambda: other.notifier.subscribers)
+        wait_until(lambda: getattr(other, "work_notifier", other.notifier).subscribers)
         store.put(frame("a"))
         lease = result_of(taking)
     assert lease is not None
@@ -374,6 +375,18 @@ def test_a_dead_workers_frames_are_free_at_once(store: QueueStore) -> None:
     assert take(store).frame.id == "c"
 
 
+def test_a_frame_that_waits_again_is_not_leased(store: QueueStore) -> None:
+    store.put(frame("a"))
+    assert [(f.is_leased, f.deliveries) for f in store.list_frames()] == [(False, 0)]
+    assert take(store, worker="dead").frame.is_leased
+    assert [(f.is_leased, f.deliveries) for f in store.list_frames("")] == [(True, 1)]
+    store.release_worker(WorkerId("dead"))
+    assert [(f.is_leased, f.deliveries) for f in store.list_frames()] == [(False, 1)]
+    waiting = store.read_waiting_frame("a")
+    assert waiting is not None
+    assert not waiting.is_leased
+
+
 def test_a_frame_that_kills_every_worker_is_answered(make: Make) -> None:
     store = make(max_delivery=3)
     store.put(frame("a"))
@@ -547,6 +560,15 @@ def test_a_command_stays_until_it_is_done(store: QueueStore, make: Make) -> None
     assert store.pending_command(WorkerId("cuda:0")) is None
     store.complete_command(WorkerId("cpu"), later)
     assert store.pending_command(WorkerId("cpu")) is None
+
+
+def test_the_last_notice_counts_and_is_no_command(make: Make) -> None:
+    store = make(answer_seconds=60)
+    assert store.read_notice() is None
+    store.publish_notice(ServiceNotice("a", "1", 5.0))
+    store.publish_notice(later := ServiceNotice("b", "2", 6.25))
+    assert make().read_notice() == later
+    assert store.pending_command(WorkerId("service")) is None
 
 
 def test_many_threads_lose_nothing(make: Make) -> None:

@@ -1,5 +1,6 @@
 """Workers in processes of their own, and a server, that are killed while jobs go through them."""
 
+import json
 import os
 import signal
 import subprocess
@@ -8,14 +9,16 @@ import time
 from collections.abc import Iterator
 
 import pytest
+import redis
 
 from tests.queue_server import QueueServer, require_program, running_server
 from tests.wait import exit_code, wait_until
 from webapp.queues.contracts.frame import Frame
 from webapp.queues.errors import StoreUnavailable
 from webapp.queues.redis.store import RedisStore
+from webapp.queues.worker_id import WorkerId
 
-JOBS, LEASE_SECONDS = 90, 1.0
+JOBS, HANDED_JOBS, LEASE_SECONDS = 90, 15, 1.0
 WORK = """
 import sys, time
 from webapp.queues.contracts.frame import Answer
@@ -88,6 +91,38 @@ def test_no_job_is_lost_or_doubled_while_workers_and_the_server_are_killed(
             worker.kill()
             exit_code(worker)
         store.close()
+
+
+def test_jobs_that_are_handed_to_idle_workers_outlive_kill_9(server: QueueServer) -> None:
+    """Of the worker that is handed the next one, and of the server that has just done it."""
+    store = RedisStore(server.address, lease_seconds=LEASE_SECONDS)
+    workers = [start_worker(server) for _ in range(3)]
+    try:
+        for number in range(HANDED_JOBS):
+            wait_until(lambda: idle_workers(store))
+            if number == HANDED_JOBS // 3:
+                os.kill(idle_workers(store)[0].pid, signal.SIGKILL)
+            put_surely(store, Frame(f"job {number}", "generate", b"x"))
+            if number == HANDED_JOBS * 2 // 3:
+                server.kill()
+                server.start()
+            wait_until(lambda: answered(store) == number + 1)  # noqa: B023
+        assert store.depth().running + store.depth().waiting == 0
+    finally:
+        for worker in workers:
+            worker.kill()
+            exit_code(worker)
+        store.close()
+
+
+def idle_workers(store: RedisStore) -> list[WorkerId]:
+    """Those that wait for a frame, the one that is handed the next first."""
+    try:
+        tokens = store.server.client.zrevrange("easel:idle", 0, -1)
+        facts = [store.server.client.hget("easel:idle_workers", each) for each in tokens]
+    except redis.RedisError:
+        return []
+    return [WorkerId.parse(json.loads(each)["worker"]) for each in facts if each]
 
 
 def answered(store: RedisStore) -> int:

@@ -23,10 +23,12 @@ from webapp.queues.contracts.entries import (
     WatchTerms,
 )
 from webapp.queues.contracts.frame import Answer, Frame
+from webapp.queues.contracts.service_notices import ServiceNotice
 from webapp.queues.errors import QueueBusy, QueueFull, StoreUnavailable
 from webapp.queues.redis import entries as entries_module
 from webapp.queues.redis import server as server_module
 from webapp.queues.redis.address import BadAddress, check_address, describe_address
+from webapp.queues.redis.board import NOTICE_KEY
 from webapp.queues.redis.durability import ServerUnfit, check_layout, check_version, find_risks
 from webapp.queues.redis.script import FOLDER, Script, load_scripts
 from webapp.queues.redis.store import RedisStore
@@ -190,10 +192,24 @@ def test_nothing_is_left_of_frames_that_are_gone(make: Make) -> None:
         store.answer(lease, OK, 1.0)
     for name in "bcd":
         store.delete_answer(name)
+    store.remove_charges([each.key for each in store.read_charges(10)])
     left = {key.decode().split(":")[1] for key in store.server.client.scan_iter("easel:*")}
     kept = {"frames", "frame_index", "answer_index", "paces", "paces_learned", "counters"}
-    kept |= {"layout", "counter_names", "turns", "turns_version", "rounds", "tagged"}
+    kept |= {"charges", "layout", "counter_names", "turns", "turns_version", "rounds", "tagged"}
     assert left == kept
+
+
+@pytest.mark.parametrize("text", ['{"later": 1}', "[]", '{"data_id": "a", "version": "1"}'])
+def test_a_notice_of_a_later_easel_has_no_version_known_here(make: Make, text: str) -> None:
+    store = make()
+    store.server.client.set(NOTICE_KEY, text)
+    assert store.read_notice() == ServiceNotice("", "", 0.0)
+
+
+def test_a_notice_is_forgotten_in_time(make: Make) -> None:
+    store = make(answer_seconds=60)
+    store.publish_notice(ServiceNotice("a", "1", 5.0))
+    assert 0 < store.server.client.ttl(NOTICE_KEY) <= 60
 
 
 def test_nothing_is_left_of_entries_that_are_gone(make: Make) -> None:
@@ -281,7 +297,7 @@ def test_what_lies_behind_many_others_is_found(make: Make, monkeypatch: pytest.M
     taken = store.entries.intake.take_entry(("ann",))
     assert taken is not None
     assert taken.request_id == "r8"
-    store.entries.intake.mark_admitted("r8")
+    store.put(frame("r8"), {})
     store.cancel("r8")
     store.entries.intake.recover()
     again = store.entries.intake.take_entry(("ann",))

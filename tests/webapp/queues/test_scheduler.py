@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations, count
 from random import Random
 
@@ -17,7 +17,9 @@ from webapp.queues.scheduler import (
     MatchTerms,
     Turns,
     choose_next,
+    plan_weights,
 )
+from webapp.queues.sharing import RunningJobs, Sharing
 
 NOW = 10_000.0
 TERMS = MatchTerms(age_cap=120.0, quantum=10.0)
@@ -174,6 +176,38 @@ def test_the_choice_does_not_depend_on_the_order_of_listing(
     shuffled = frames[:]
     random.shuffle(shuffled)
     assert book.look(frames) == book.look(shuffled)
+
+
+@given(
+    candidates,
+    st.dictionaries(st.sampled_from("abc"), st.integers(0, 3)),
+    st.dictionaries(st.sampled_from("abc"), st.builds(Sharing, st.sampled_from(["", "g"]),
+                    most_running=st.integers(0, 3), most_running_of_group=st.integers(0, 5))),
+)  # fmt: skip
+def test_nobody_runs_more_than_the_limits_and_somebody_runs_where_they_allow_it(
+    frames: list[Candidate], owners: dict[str, int], sharings: dict[str, Sharing]
+) -> None:
+    frames = [replace(each, sharing=sharings.get(each.owner, Sharing())) for each in frames]
+    of_group = sum(n for name, n in owners.items() if sharings.get(name, Sharing()).group)
+    running = RunningJobs(owners, {"g": of_group})
+    shown = [each for each in frames if not each.deadly] or frames
+    room = {each.owner for each in shown if not running.fill(each.owner, each.sharing)}
+    match = choose_next(frames, Turns(lambda *_: None, lambda _: 0), (), NOW, TERMS, running)
+    assert (match is None) == (not room)
+    assert match is None or match.frame.owner in room
+
+
+def test_a_groups_members_have_its_weight_among_those_who_wait() -> None:
+    def weight(*owners: str) -> dict[str, float]:
+        shared = {"a": Sharing("g", 2.0), "b": Sharing("g", 2.0), "c": Sharing()}
+        frames = [
+            Candidate(number, owner, 0, "", NOW, weight=1.0 + number, sharing=shared[owner])
+            for number, owner in enumerate(owners)
+        ]
+        return dict(plan_weights(frames))
+
+    assert weight("a", "b", "c") == {"a": 2 / 3, "b": 4 / 3, "c": 3.0}
+    assert weight("a", "c") == {"a": 2.0, "c": 2.0}
 
 
 def test_nothing_waits() -> None:

@@ -13,7 +13,9 @@ def tag_of(house: Any, body: dict[str, Any]) -> str | None:
     """The tag of the frame that a body became."""
     seen: list[str | None] = []
     put = house.store.put
-    house.store.put = lambda frame: seen.append(frame.tags.get(JOIN_TAG)) or put(frame)
+    house.store.put = lambda frame, *rest, **more: (
+        seen.append(frame.tags.get(JOIN_TAG)) or put(frame, *rest, **more)
+    )
     try:
         assert house.txt2img({**SMALL, **body}).status_code == 200
     finally:

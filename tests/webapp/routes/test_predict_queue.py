@@ -25,9 +25,10 @@ from tests.webapp.routes.queue_service import (
 )
 from webapp.http.entry_wire import encode_frame, encode_list
 from webapp.queues.contracts.entries import Entry
+from webapp.queues.entry_terms import MAX_OWN_GROUPS
 
 TXT2IMG = "easel/sdapi/v1/txt2img"
-MAX_ENTRIES, MAX_JOBS = 400, 3
+MAX_ENTRIES, MAX_OWN, MAX_JOBS = 400, 12, 3
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +36,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QueueService]:
     """One service for all tests here."""
     folder = tmp_path_factory.mktemp("queues") / "data"
     flags = ("--max-queue-entries", str(MAX_ENTRIES), "--max-queued-jobs", str(MAX_JOBS))
+    flags += ("--max-user-entries", str(MAX_OWN))
     plans = ("--max-queued-jobs-of", "generate=2", "--gpu-share", "generate=0.5")
     with queue_service(folder, *flags, *plans) as service:
         yield service
@@ -200,6 +202,45 @@ def test_full_queue_is_429_without_a_side_effect(service: QueueService) -> None:
         assert "sink" in answer.text
     assert service.attributes()["stream.length"] == str(MAX_ENTRIES)
     assert service.attributes("easel")["stream.length"] == "0"
+
+
+def test_one_caller_s_share_is_429_with_their_number_and_leaves_the_others_theirs(
+    service: QueueService,
+) -> None:
+    for n in range(MAX_OWN):
+        service.put("easel/sink", f"{n}", token=ANN)
+    for queue in ("easel/sink", TXT2IMG):
+        answer = service.ask("POST", queue, token=ANN, data="more")
+        assert (answer.status_code, answer.headers["Retry-After"]) == (429, "5")
+        assert f"The sink holds {MAX_OWN} entries of yours" in answer.text
+        assert "--max-user-entries" in answer.text
+    assert service.attributes(token=ANN)["stream.length"] == str(MAX_OWN)
+    assert service.attributes("easel")["stream.length"] == "0"
+    for token in (BOB, TOKEN):
+        service.put("easel/sink", "mine", token=token)
+
+
+SOCKET = {
+    "Connection": "Upgrade", "Upgrade": "websocket",
+    "Sec_WebSocket_Version": "13", "Sec_WebSocket_Key": "dGhlIHNhbXBsZSBub25jZQ==",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("headers", [{}, SOCKET])
+def test_one_group_too_many_is_429_before_a_watch_begins(
+    service: QueueService, headers: dict[str, str]
+) -> None:
+    index, _ = service.put("easel/sink", "ann's", token=ANN)
+    with service.watch("easel/sink?_watch_=true&_auto_commit_=false"):  # its group waits for it
+        for n in range(MAX_OWN_GROUPS):
+            named = {"X_EAS_QueueService_Redis_Gid": f"g{n}"}
+            answer = service.ask("PUT", f"easel/sink?_indexes_={index}", token=ANN, **named)
+            assert answer.status_code == 200
+        named = {"X_EAS_QueueService_Redis_Gid": "another", **headers}
+        answer = service.ask("GET", "easel/sink?_watch_=true", token=ANN, **named)
+        assert (answer.status_code, answer.headers["Retry-After"]) == (429, "5")
+        assert f"You have {MAX_OWN_GROUPS} groups here" in answer.text
+        assert "X-EAS-QueueService-Redis-Gid" in answer.text
 
 
 # -- who asks -----------------------------------------------------------------------------------

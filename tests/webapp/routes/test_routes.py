@@ -154,6 +154,7 @@ def put(house: Any, task: str, owner: str = "owner") -> str:
 def test_progress_of_the_running_job(build: Any) -> None:
     house = build(working=False)
     client = house.client()
+    house.store.record_heartbeat(WorkerState(WorkerId("w"), "idle", "", "", time.time()))
     first = put(house, "t1")
     put(house, "t2")
     assert client.get("/sdapi/v1/progress").get_json()["progress"] == 0
@@ -279,7 +280,9 @@ def test_a_drawing_is_queued_with_its_work_and_teaches_the_pace(
 ) -> None:
     frames: list[Frame] = []
     put = house.store.put
-    monkeypatch.setattr(house.store, "put", lambda frame: frames.append(frame) or put(frame))
+    monkeypatch.setattr(
+        house.store, "put", lambda frame, *words: frames.append(frame) or put(frame, *words)
+    )
     before = house.store.predict_seconds("generate", "", 9.0)
     size = {"width": 512, "height": 256, "steps": 4, "batch_size": 2, "n_iter": 3}
     assert house.txt2img({"prompt": "a", **size}).status_code == 200
@@ -483,11 +486,13 @@ def test_events_tell_of_changes() -> None:
 
 
 def test_events_over_http(house: Any) -> None:
+    before = list(house.registry._listeners)
     answer = house.client().get("/api/events")
     assert answer.content_type.startswith("text/event-stream")
     assert b"models" in next(answer.response)
+    assert len(house.registry._listeners) == len(before) + 1
     answer.close()
-    assert house.registry._listeners == []
+    assert house.registry._listeners == before
 
 
 def test_a_lost_frame_does_not_wait_for_ever(build: Any) -> None:

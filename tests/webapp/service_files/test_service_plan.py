@@ -158,6 +158,10 @@ def test_files_that_cannot_be_run_are_refused(tmp_path: Path, parts: Any, senten
     assert sentence in refused(tmp_path, small(**parts))
 
 
+def test_an_empty_name_is_a_wrong_one(tmp_path: Path) -> None:
+    assert "--name is ''; 3 to 63" in refused(tmp_path, STANDARD, name="")
+
+
 def test_partly_used_values_are_told(tmp_path: Path) -> None:
     env = [
         {"name": "LD_PRELOAD", "value": "x.so"},

@@ -12,7 +12,8 @@ import pytest
 
 from tests.conftest import ROOT
 from webapp.process_tree import SUPERVISOR_VARIABLE, boot_identity
-from webapp.queues.service_notice import NoticeThread, ServiceNotice, publish_notice, read_notice
+from webapp.queues.contracts.service_notices import ServiceNotice
+from webapp.queues.service_notice import NoticeThread
 from webapp.queues.sqlite.store import SqliteStore
 from webapp.settings.config import Config, parse
 from webapp.settings.data_dir import queue_file
@@ -153,17 +154,16 @@ def test_a_queue_that_nobody_serves_is_told(served: Config, store: SqliteStore) 
 
 
 def test_a_queue_of_another_data_directory_is_refused(served: Config, store: SqliteStore) -> None:
-    publish_notice(store, ServiceNotice("theirs", VERSION, NOW))
+    store.publish_notice(ServiceNotice("theirs", VERSION, NOW))
     with pytest.raises(CannotJoin, match="one of --queue-url and --data-dir is another service's"):
         check_queue(store, join_folder(served, None).facts, NOW)
 
 
 def test_what_a_later_easel_says_counts_as_another_version(
-    served: Config, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+    served: Config, store: SqliteStore
 ) -> None:
     facts = join_folder(served, None).facts
-    monkeypatch.setattr("webapp.queues.service_notice.asdict", lambda _: {"later": 1})
-    publish_notice(store, ServiceNotice(facts.data_id, "9", NOW))
+    store.publish_notice(ServiceNotice(facts.data_id, "", NOW))
     with pytest.raises(CannotJoin, match="a later version"):
         check_queue(store, facts, NOW)
 
@@ -182,11 +182,11 @@ def test_a_worker_leaves_when_the_web_process_is_of_another_version(
 ) -> None:
     facts, seconds = join_folder(served, None).facts, [0.0]
     membership = Membership(store, facts, clock=lambda: seconds[0])
-    publish_notice(store, ServiceNotice(facts.data_id, "9.9.9", NOW))
+    store.publish_notice(ServiceNotice(facts.data_id, "9.9.9", NOW))
     assert membership.reason_to_leave() == ""  # it was looked at when it joined
     seconds[0] += 31
     assert "9.9.9" in membership.reason_to_leave()
-    publish_notice(store, ServiceNotice(facts.data_id, VERSION, NOW))
+    store.publish_notice(ServiceNotice(facts.data_id, VERSION, NOW))
     seconds[0] += 31
     assert membership.reason_to_leave() == ""
 
@@ -202,8 +202,8 @@ def test_a_notice_is_withstood_by_a_store_that_cannot_be_written(
 
 
 def test_nothing_is_read_where_nothing_was_said(store: SqliteStore) -> None:
-    assert read_notice(store) is None
-    publish_notice(store, ServiceNotice("id", VERSION, NOW))
+    assert store.read_notice() is None
+    store.publish_notice(ServiceNotice("id", VERSION, NOW))
     assert store.workers() == []  # the notice is no worker
 
 

@@ -413,6 +413,23 @@ def test_a_waiting_job_needs_no_warm_up(tmp_path: Path) -> None:
     bench.end()
 
 
+def test_an_idle_worker_gives_freed_memory_back_once(tmp_path: Path) -> None:
+    trims: list[int] = []  # how many jobs were drawn before each
+    bench = WorkerThread(tmp_path, trim=lambda: trims.append(len(bench.engine.runs)))
+    bench.worker.run_once()
+    assert trims == []  # nothing was drawn yet
+    for name in ("a", "b"):
+        bench.put(name)
+    for _ in range(4):
+        bench.worker.run_once()
+    assert trims == [2]  # not between the jobs, and not again
+    bench.worker.warm_up = GenerationRequest("", Seeds(1), checkpoint="sd")
+    for _ in range(3):
+        bench.worker.run_once()
+    assert trims == [2, 3]
+    bench.end()
+
+
 def test_the_heartbeat_tells_what_the_worker_does(bench: WorkerThread) -> None:
     bench.engine.act = stepping(bench, [])
     bench.begin("house")

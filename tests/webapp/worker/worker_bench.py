@@ -93,11 +93,11 @@ class WorkerThread:
         )
         self.thread = threading.Thread(target=self.worker.run)
 
-    def put(self, name: str, **changes: Any) -> None:
-        """A request for a picture of ``name``."""
+    def put(self, name: str, work: float = 0.0, **changes: Any) -> None:
+        """A request for a picture of ``name``; ``work`` in megapixel-steps."""
         request = GenerationRequest(name, Seeds(7), sampling=Sampling(steps=4))
         job = QueuedGeneration(request, "txt2img", {"prompt": name})
-        self.store.put(Frame(name, "generate", encode_job(replace(job, **changes))))
+        self.store.put(Frame(name, "generate", encode_job(replace(job, **changes)), work=work))
 
     def answer(self, name: str) -> tuple[int, dict[str, object]]:
         """Status and body of the answer, once the worker runs."""

@@ -8,7 +8,7 @@ the frame.
 Every operation takes an ``owner``: the name whose entries it sees and changes; None for all.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -58,6 +58,11 @@ class EntryQuery:
     index: int = 0
     length: int = 1
     hold: float = 0.0  # seconds
+
+
+def name_group(owner: str | None, group: str) -> str:
+    """A group's name in the store: groups of different callers are different groups."""
+    return group if owner is None else f"{owner}/{group}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +126,14 @@ class EntryQueueFull(Exception):
     """
 
 
+class EntryShareFull(Exception):
+    """An owner has as many entries in a queue as one may (HTTP 429); nothing was stored."""
+
+    def __init__(self, queue: str, count: int) -> None:
+        super().__init__(queue)
+        self.queue, self.count = queue, count
+
+
 class EntryQueueClosed(Exception):
     """The queue was closed by an end of stream (HTTP 409); nothing was stored."""
 
@@ -155,12 +168,23 @@ class Watch(Protocol):
 class EntryQueue(Protocol):
     """One queue of entries; durable before ``put`` returns."""
 
-    def put(self, entry: Entry) -> int:
-        """Store an entry; its index. Raises :class:`EntryQueueFull`, :class:`EntryQueueClosed`."""
+    def put(self, entry: Entry, most_own: int | None = None) -> int:
+        """Store an entry; its index. ``most_own``: how many its owner may have; None: no limit.
+
+        Raises :class:`EntryQueueFull`, :class:`EntryShareFull`, :class:`EntryQueueClosed`.
+        """
         ...
 
-    def get(self, query: EntryQuery, timeout: float = 0.0) -> Sequence[Entry]:
-        """Entries in order of their indexes; waits ``timeout`` seconds for the first."""
+    def get(
+        self,
+        query: EntryQuery,
+        timeout: float = 0.0,
+        on_wait: Callable[[], None] = lambda: None,
+    ) -> Sequence[Entry]:
+        """Entries in order of their indexes; waits ``timeout`` seconds for the first.
+
+        ``on_wait`` is called before it waits, where there is none now; what it raises is raised.
+        """
         ...
 
     def let_go(self, indexes: Sequence[int]) -> None:
@@ -178,12 +202,16 @@ class EntryQueue(Protocol):
     def watch(self, consumer: ConsumerName, terms: WatchTerms) -> Watch:
         """Begin to watch; a session of the same consumer that still runs ends.
 
-        Whatever the consumer had uncommitted is delivered again.
+        Whatever the consumer had uncommitted is delivered again. Raises
+        ``webapp.queues.errors.TooManyGroups`` where its group would be one too many.
         """
         ...
 
     def commit(self, group: str, indexes: Sequence[int], owner: str | None = None) -> Sequence[str]:
-        """The group has consumed these; request ids of those removed since every group has."""
+        """The group has consumed these; request ids of those removed since every group has.
+
+        Raises as :meth:`watch`; then nothing is noted.
+        """
         ...
 
     def reject(
@@ -224,14 +252,6 @@ class EntryIntake(Protocol):
 
     def recover(self) -> None:
         """Take entries anew whose frame is gone without an answer; called once, at start."""
-        ...
-
-    def add_tags(self, request_id: str, tags: Mapping[str, str]) -> None:
-        """Add tags to an entry where it has none of these names."""
-        ...
-
-    def mark_admitted(self, request_id: str) -> None:
-        """A frame of this id waits in the queue now."""
         ...
 
     def give_back_entry(self, request_id: str, seconds: float) -> None:

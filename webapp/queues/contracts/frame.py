@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from webapp.queues.contracts.charges import JobOutput
+from webapp.queues.sharing import ALONE, Sharing
 from webapp.queues.worker_id import WorkerId
 
 
@@ -23,6 +25,8 @@ class Frame:
     work: float = 0.0  # megapixel-steps, 0 for what has none; see cost_model.py
     weight: float = 1.0  # of the owner's plan: greater ones get more GPU seconds
     predicted_seconds: float = 0.0  # GPU seconds, given by the store
+    is_leased: bool = False  # a worker has it; one that died of it may have been there before
+    sharing: Sharing = ALONE  # its owner's limit of running jobs, and group
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,7 @@ class Answer:
     index: int = field(default=0, compare=False)  # in the sink, from 1 in the order of answers
     request_id: str = field(default="", compare=False)  # its frame's id
     tags: Mapping[str, str] = field(default_factory=dict, compare=False)  # its frame's
+    output: JobOutput | None = field(default=None, compare=False)  # told to the store, not kept
 
 
 @dataclass(frozen=True, slots=True)

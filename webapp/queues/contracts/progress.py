@@ -19,9 +19,13 @@ class JobProgress:
     @property
     def share_done(self) -> float:
         """How much of the job is done, 0..1, by batches and steps."""
-        facts = self.progress
-        step = facts.step / facts.steps if facts.steps > 0 else 0.0
-        return min((facts.batch + step) / max(facts.batches, 1), 1.0)
+        return share_done(self.progress)
+
+
+def share_done(progress: Progress) -> float:
+    """How much of a job is done, 0..1, by batches and steps."""
+    step = progress.step / progress.steps if progress.steps > 0 else 0.0
+    return min((progress.batch + step) / max(progress.batches, 1), 1.0)
 
 
 class ProgressBoard(Protocol):

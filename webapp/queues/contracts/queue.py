@@ -1,6 +1,6 @@
 """The queue: requests wait in order and are leased to a worker."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -26,11 +26,25 @@ class OwnerDepth:
     body_bytes: int
 
 
+OwnerCheck = Callable[[OwnerDepth], None]
+"""Raises where an owner who has so much in the queue may put no more."""
+
+
 class Queue(Protocol):
     """Requests in, leases out; durable before ``put`` returns."""
 
-    def put(self, frame: Frame) -> int:
+    def put(
+        self,
+        frame: Frame,
+        entry_tags: Mapping[str, str] | None = None,
+        check: OwnerCheck | None = None,
+    ) -> int:
         """Store a frame and return its index. An id already known is not stored twice.
+
+        ``check`` is called before, with what the owner has in the queue; what it raises is raised.
+
+        With ``entry_tags`` the frame stands for the entry of the input whose request id it has: no
+        other is made of that, and its result has these tags where the entry has none of a name.
 
         Raises ``webapp.queues.errors.QueueFull`` when the disk, or the server's memory, is full,
         ``QueueLost`` when the store's file was removed or replaced (``loss_reason``).
@@ -64,12 +78,23 @@ class Queue(Protocol):
         """
         ...
 
-    def renew(self, lease: Lease) -> bool:
-        """Hold the lease for another term; False if it was lost (stop working)."""
+    def may_take(self) -> bool:
+        """Whether a frame waits that limits of running jobs do not hold back. Changes nothing."""
         ...
 
-    def release(self, lease: Lease) -> None:
-        """Give an unfinished frame back, uncounted (clean shutdown)."""
+    def renew(self, lease: Lease, gpu_seconds: float | None = None) -> bool:
+        """Hold the lease for another term; False if it was lost (stop working).
+
+        ``gpu_seconds``: what the job has taken of the device so far, which is charged if nothing
+        more is heard of it; None: all the time since it was leased.
+        """
+        ...
+
+    def release(self, lease: Lease, gpu_seconds: float | None = None) -> None:
+        """Give an unfinished frame back, uncounted (clean shutdown); its time is marked.
+
+        ``gpu_seconds`` as for :meth:`renew`.
+        """
         ...
 
     def cancel(self, frame_id: str) -> bool:
@@ -100,7 +125,7 @@ class Queue(Protocol):
         ...
 
     def owner_depth(self, owner: str, kind: str) -> OwnerDepth:
-        """What one owner has in the queue. Cheap: asked before each ``put``."""
+        """What one owner has in the queue. Cheap: checked before each ``put``."""
         ...
 
     def predict_seconds(self, kind: str, checkpoint: str, work: float) -> float:

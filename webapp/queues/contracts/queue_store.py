@@ -2,12 +2,14 @@
 
 from typing import Protocol
 
+from webapp.queues.contracts.charges import Charges
 from webapp.queues.contracts.counters import Counters
 from webapp.queues.contracts.entries import EntryQueues
 from webapp.queues.contracts.heartbeats import Heartbeats
 from webapp.queues.contracts.plugin_states import PluginStates
 from webapp.queues.contracts.progress import ProgressBoard
 from webapp.queues.contracts.queue import Queue
+from webapp.queues.contracts.service_notices import ServiceNotices
 from webapp.queues.contracts.sink import Sink
 from webapp.queues.contracts.stop_requests import StopRequests
 from webapp.queues.contracts.worker_commands import WorkerCommands
@@ -22,6 +24,8 @@ class QueueStore(
     Heartbeats,
     Counters,
     PluginStates,
+    ServiceNotices,
+    Charges,
     Protocol,
 ):
     """A whole store, as who opens it has it; others name the parts that they use.

@@ -12,7 +12,7 @@ class Sink(Protocol):
         """Store the answer and remove the frame, as one act. False if the lease was lost.
 
         The job is counted (``Counters.counters``) for its owner and ``model``, the title of what it
-        was drawn with, or that its frame names.
+        was drawn with, or that its frame names; it is charged in the same act (``Charges``).
         """
         ...
 

@@ -10,11 +10,14 @@ from generator.request import Progress, Stop
 from webapp.queues.contracts.counters import CounterValue
 from webapp.queues.contracts.heartbeats import WORKER_TTL_SECONDS, WorkerState
 from webapp.queues.contracts.progress import JobProgress
+from webapp.queues.contracts.service_notices import ServiceNotice
 from webapp.queues.contracts.worker_commands import WorkerCommand
 from webapp.queues.counter_labels import MAX_LABEL_SETS, bounded_label_key, label_key
 from webapp.queues.redis.part import RedisPart
 from webapp.queues.redis.server import PREFIX, elapsed_since, pairs_of, text_of
 from webapp.queues.worker_id import WorkerId
+
+NOTICE_KEY = f"{PREFIX}service_notice"
 
 
 class RedisProgress(RedisPart):
@@ -135,6 +138,28 @@ class RedisPluginStates(RedisPart):
             for name, states, _ in sorted(rows)
             if states
         }
+
+
+class RedisServiceNotices(RedisPart):
+    """See the contract of ``ServiceNotices``."""
+
+    def publish_notice(self, notice: ServiceNotice) -> None:
+        """Say it, in place of what was said before."""
+        kept = int(self.answer_seconds * 1000)
+        with self.server.explain_errors():
+            self.server.client.set(NOTICE_KEY, json.dumps(asdict(notice)), px=kept)
+
+    def read_notice(self) -> ServiceNotice | None:
+        """What was said last; None where nobody has lately."""
+        with self.server.explain_errors():
+            text = self.server.client.get(NOTICE_KEY)
+        if text is None:
+            return None
+        facts: Any = json.loads(text)
+        try:
+            return ServiceNotice(str(facts["data_id"]), str(facts["version"]), float(facts["at"]))
+        except (ValueError, TypeError, KeyError):  # of a later Easel
+            return ServiceNotice("", "", 0.0)
 
 
 class RedisCounters(RedisPart):

@@ -2,11 +2,12 @@
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
+from webapp.queues import entry_terms
 from webapp.queues.contracts.entries import (
     REQUEST_ID_TAG,
     ConsumerName,
@@ -18,8 +19,10 @@ from webapp.queues.contracts.entries import (
     EntryQueueClosed,
     EntryQueueFull,
     EntryQueueStatus,
+    EntryShareFull,
     Watch,
     WatchTerms,
+    name_group,
 )
 from webapp.queues.entry_terms import (
     ALIVE_SECONDS,
@@ -30,6 +33,7 @@ from webapp.queues.entry_terms import (
     MAX_GET_BYTES,
     NEWEST,
     PATIENCE_SECONDS,
+    READING_SECONDS,
     RESCAN_SECONDS,
     SHUTDOWN_CODE,
     EntryTerms,
@@ -61,7 +65,7 @@ class RedisEntryQueues:
 
     def queue(self, name: str) -> "RedisEntryQueue":
         """A queue by name."""
-        return RedisEntryQueue(name, self.server, self.notifier, self.terms)
+        return RedisEntryQueue(name, self.server, self.notifier, self.terms, self.intake)
 
 
 LATE = (
@@ -69,15 +73,22 @@ LATE = (
     "stored. Send it again in a moment."
 )
 FULL = b"full:"  # what a put is answered, before the name of the queue that is full
+SHARE = b"share:"  # ... before how many entries of the owner are there, and the queue's name
 
 
 class RedisEntryQueue:
     """See the contract of ``EntryQueue``."""
 
     def __init__(
-        self, name: str, server: RedisServer, notifier: RedisNotifier, terms: EntryTerms
+        self,
+        name: str,
+        server: RedisServer,
+        notifier: RedisNotifier,
+        terms: EntryTerms,
+        intake: RedisEntryIntake,
     ) -> None:
         self.name, self.server, self.notifier, self.terms = name, server, notifier, terms
+        self.intake = intake
 
     def run(self, act: str, payload: bytes = b"", /, **arguments: Any) -> Any:
         """Run an act on this queue."""
@@ -90,7 +101,7 @@ class RedisEntryQueue:
             **arguments,
         )
 
-    def put(self, entry: Entry) -> int:
+    def put(self, entry: Entry, most_own: int | None = None) -> int:
         """Store an entry; see the contract. A full sink closes the input, too.
 
         Raises ``QueueBusy`` where the server reads it after its client has given up.
@@ -105,23 +116,39 @@ class RedisEntryQueue:
             "tags": json.dumps({**entry.tags, REQUEST_ID_TAG: entry.request_id}),
             "message": entry.message,
         }
-        reply = self.run(
-            "entry_put",
-            entry.data,
-            entry=facts,
-            max_entries=self.terms.max_entries,
-            # A server that stood still before it told its time leaves so much less.
-            deadline=self.server.now() + PATIENCE_SECONDS - (time.monotonic() - began),
-        )
+        with self.intake.offer_reader(entry.request_id) as has_reader:
+            reply = self.run(
+                "entry_put",
+                entry.data,
+                entry=facts,
+                max_entries=self.terms.max_entries,
+                most_own=most_own,
+                # A server that stood still before it told its time leaves so much less.
+                deadline=self.server.now_at_least() + PATIENCE_SECONDS - (time.monotonic() - began),
+                reading=READING_SECONDS if has_reader else None,
+            )
+        if isinstance(reply, list):
+            entry = replace(entry_of(reply), data=entry.data)
+            self.intake.hand_over(entry)
+            return entry.index
         if reply == b"late":
+            self.server.forget_clock()
             raise QueueBusy(LATE)
         if reply == b"closed":
             raise EntryQueueClosed
         if isinstance(reply, bytes) and reply.startswith(FULL):
             raise EntryQueueFull(reply.removeprefix(FULL).decode())
+        if isinstance(reply, bytes) and reply.startswith(SHARE):
+            count, queue = reply.removeprefix(SHARE).decode().split(":")
+            raise EntryShareFull(queue, int(count))
         return int(reply)
 
-    def get(self, query: EntryQuery, timeout: float = 0.0) -> Sequence[Entry]:
+    def get(
+        self,
+        query: EntryQuery,
+        timeout: float = 0.0,
+        on_wait: Callable[[], None] = lambda: None,
+    ) -> Sequence[Entry]:
         """Entries in order of their indexes; see the contract."""
         until, rescan_at, rest = time.monotonic() + timeout, 0.0, query
         with self.notifier.subscribe(entry_topic(self.name)) as subscription:
@@ -129,7 +156,10 @@ class RedisEntryQueue:
                 if time.monotonic() >= rescan_at:  # what was held may have been let go
                     rescan_at, rest = time.monotonic() + RESCAN_SECONDS, query
                 newest, entries = self._read(rest)
-                if entries or not subscription.wait(until):
+                if entries or timeout <= 0:
+                    return entries
+                on_wait()
+                if not subscription.wait(until):
                     return entries
                 if query.index != NEWEST:  # the others do not fit: they are not read at each put
                     rest = replace(query, index=max(query.index, newest + 1))
@@ -174,9 +204,9 @@ class RedisEntryQueue:
     def watch(self, consumer: ConsumerName, terms: WatchTerms) -> Watch:
         """Begin to watch; see the contract."""
         session = uuid4().hex
-        has_forgotten = self.run(
+        reply = self.run(
             "watch_join",
-            group=consumer.group,
+            **group_arguments(consumer.group, terms.filter.owner),
             name=consumer.name,
             session=session,
             **filter_arguments(terms.filter),
@@ -184,14 +214,21 @@ class RedisEntryQueue:
             window=terms.window,
             auto_commit=terms.auto_commit,
         )
-        rest = 0 if has_forgotten else END
+        if isinstance(reply, list):
+            refuse_groups(reply, terms.filter.owner)
+        rest = 0 if reply else END
         while rest != END:  # entries that waited for a group that is forgotten now
             rest = self.run("watch_sweep", **{"from": rest})
         return RedisWatch(self, consumer, terms, session)
 
     def commit(self, group: str, indexes: Sequence[int], owner: str | None = None) -> Sequence[str]:
         """The group has consumed these; request ids of those removed since every group has."""
-        return texts_of(self.run("entry_commit", group=group, indexes=list(indexes), owner=owner))
+        is_done, *reply = self.run(
+            "entry_commit", **group_arguments(group, owner), indexes=list(indexes), owner=owner
+        )
+        if not is_done:
+            refuse_groups(reply, owner)
+        return texts_of(reply)
 
     def reject(
         self, consumer: ConsumerName, indexes: Sequence[int], code: str, reason: str
@@ -240,6 +277,22 @@ class RedisEntryQueue:
 def filter_arguments(wanted: EntryFilter) -> dict[str, Any]:
     """A filter as the acts take it."""
     return {"owner": wanted.owner, "tags": dict(wanted.tags)}
+
+
+def group_arguments(group: str, owner: str | None) -> dict[str, Any]:
+    """A group, and how many there may be, as the acts take it."""
+    return {
+        "group": group,
+        "group_prefix": "" if owner is None else name_group(owner, ""),
+        "max_groups": entry_terms.MAX_GROUPS,
+        "max_own_groups": entry_terms.MAX_OWN_GROUPS,
+    }
+
+
+def refuse_groups(counts: Sequence[Any], owner: str | None) -> None:
+    """Raise ``TooManyGroups`` by what an act counted."""
+    count, own = map(int, counts)
+    entry_terms.refuse_group(count, None if owner is None else own)
 
 
 def consumer_of(row: Sequence[Any], now: float) -> ConsumerStatus:

@@ -12,33 +12,41 @@ from contextlib import contextmanager
 from redis import exceptions as errors
 from redis.client import PubSub
 
-from webapp.queues.notifier import WORK_TOPIC, Subscribers, Subscription
+from webapp.queues.notifier import Subscribers, Subscription
 from webapp.queues.redis.server import PREFIX, RedisServer, text_of
 
 CHANNEL = f"{PREFIX}bell"
-POLL_SECONDS = 0.5  # seconds between looks of idle workers: leases run out without a notification
-POLL_SECONDS_OF_OTHERS = 2.0  # a watch lives, and what others had is free again
+POLL_SECONDS = 2.0  # seconds between looks: a watch lives, and what others had is free again
 RETRY_SECONDS = 0.5  # seconds between tries to listen
 PING_SECONDS = 5  # seconds after which a silent connection is asked whether it lives
 
 
 class RedisNotifier:
-    """Receives notifications; its thread starts with the first subscription."""
+    """Receives a channel's notifications; its thread starts with the first subscription.
 
-    def __init__(self, server: RedisServer, log: logging.Logger) -> None:
+    Who waits looks for itself each ``poll_seconds``.
+    """
+
+    def __init__(
+        self,
+        server: RedisServer,
+        log: logging.Logger,
+        channel: str = CHANNEL,
+        poll_seconds: float = POLL_SECONDS,
+    ) -> None:
         self.server, self.log = server, log
+        self.channel, self.poll_seconds = channel, poll_seconds
         self.subscribers: Subscribers[str] = Subscribers()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._ended = threading.Event()
 
     @contextmanager
-    def subscribe(self, topic: str) -> Iterator[Subscription]:
+    def subscribe(self, topic: str, *, one_of_many: bool = False) -> Iterator[Subscription]:
         """Subscribe to a topic for a block; enter it before reading the store."""
         self._start()
-        seconds = POLL_SECONDS if topic == WORK_TOPIC else POLL_SECONDS_OF_OTHERS
-        with self.subscribers.add(topic) as event:
-            yield Subscription(event, seconds)
+        with self.subscribers.add(topic, one_of_many=one_of_many) as event:
+            yield Subscription(event, self.poll_seconds)
 
     def close(self) -> None:
         """Stop listening."""
@@ -54,7 +62,7 @@ class RedisNotifier:
         while not self._ended.is_set():
             try:
                 with self.server.client.pubsub() as channel:
-                    channel.subscribe(CHANNEL)
+                    channel.subscribe(self.channel)
                     self._receive(channel)
             except (errors.RedisError, OSError) as error:
                 self.log.debug("no notifications: %s", error)

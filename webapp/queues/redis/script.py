@@ -9,6 +9,7 @@ FOLDER = Path(__file__).with_name("scripts")
 READING = frozenset(
     {
         "look",
+        "survey",
         "read_waiting",
         "list_frames",
         "depth",
@@ -19,6 +20,8 @@ READING = frozenset(
         "entry_status",
         "counters",
         "list_workers",
+        "failure_wait",
+        "feed_read",
     }
 )
 """Acts that write nothing: they go on where the server can write no more."""

@@ -20,6 +20,8 @@ MAX_CONNECTIONS = 64  # of a process, one of them the notifier's; further thread
 CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 10.0  # for an answer of the server, which may have to write pictures to its disk
 SILENT_SECONDS = 2.0  # seconds without a try after one that was not answered: others wait behind
+OFFSET_SECONDS = 10.0  # for which what the server's clock was asked for holds, ...
+QUICK_SECONDS = 0.05  # ... where it answered as fast as this
 CLOCK_SHIFT = 30 * 86400.0  # seconds, see scripts/0_common.lua
 
 NOT_READY = ("LOADING", "BUSY", "MASTERDOWN", "READONLY", "NOREPLICAS", "NOAUTH")
@@ -54,6 +56,7 @@ class RedisServer:
         self.client = Redis(connection_pool=pool)
         self._scripts = load_scripts()
         self._silent_until = 0.0  # of time.monotonic
+        self._offset = (0.0, 0.0)  # of the server's clock from that one; until when it is known
 
     def run(self, act: str, payload: bytes = b"", /, **arguments: Any) -> Any:
         """Run an act of the script; its reply. Raises as :meth:`explain_errors`."""
@@ -117,6 +120,23 @@ class RedisServer:
         with self.explain_errors():
             seconds, microseconds = self.client.time()
         return float(seconds) + float(microseconds) / 1e6
+
+    def now_at_least(self) -> float:
+        """Unix seconds of the server, or of a moment before; it is asked once in a while."""
+        if self.clock:
+            return self.now()
+        began = time.monotonic()
+        offset, known_until = self._offset
+        if began < known_until:
+            return began + offset
+        told, ended = self.now(), time.monotonic()
+        if ended - began < QUICK_SECONDS:
+            self._offset = (told - ended, ended + OFFSET_SECONDS)
+        return told
+
+    def forget_clock(self) -> None:
+        """Ask the server for its time at the next need: its clock may have been set."""
+        self._offset = (0.0, 0.0)
 
     def close(self) -> None:
         """Close the connections."""

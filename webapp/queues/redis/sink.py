@@ -5,18 +5,20 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from webapp.queues.charge_codec import answered_charge, encode_charge
 from webapp.queues.contracts.frame import Answer, Frame, Lease
-from webapp.queues.cost_model import update_pace
+from webapp.queues.cost_model import SMOOTHING, pace_of_job
 from webapp.queues.counter_labels import (
-    MAX_LABEL_SETS,
     bounded_label_key,
     job_labels,
     label_key,
 )
 from webapp.queues.errors import AnswerTooLarge, QueueError
-from webapp.queues.redis.queue import RedisQueue, pace_field
+from webapp.queues.redis.frame_rows import pace_fields
+from webapp.queues.redis.leasing import CHARGE_TERMS
+from webapp.queues.redis.queue import RedisQueue
 from webapp.queues.redis.server import PREFIX, text_of
-from webapp.queues.terms import ANY_CHECKPOINT, DONE, MAX_PACES, PURGE_SECONDS
+from webapp.queues.terms import DONE, MAX_PACES, PURGE_SECONDS
 
 MAX_ANSWER_BYTES = 500_000_000  # bytes; a text of Redis has 512 MiB
 
@@ -34,7 +36,8 @@ class RedisSink(RedisQueue):
                 "kept. Ask for fewer pictures, or with save_images and without send_images: files "
                 "that were saved are there."
             )
-        frame = lease.frame
+        frame, leased_at = lease.frame, lease.expires - self.terms.seconds
+        charge = answered_charge(lease, answer, gpu_seconds, model, 0.0, leased_at)
         is_stored = self.run(
             "answer",
             answer.body,
@@ -44,20 +47,16 @@ class RedisSink(RedisQueue):
             content_type=answer.content_type,
             gpu_seconds=gpu_seconds,
             counts=job_counts(frame, answer.status, gpu_seconds, model),
-            max_label_sets=MAX_LABEL_SETS,
-            paces=self._new_paces(frame, gpu_seconds) if answer.status == DONE else (),
+            **CHARGE_TERMS,
+            charge=encode_charge(charge),
+            paces=pace_fields(frame.kind, frame.checkpoint) if answer.status == DONE else (),
+            pace=pace_of_job(frame.work, gpu_seconds),
+            smoothing=SMOOTHING,
         )
         if time.monotonic() - self._purged_at >= PURGE_SECONDS:
             self._purged_at = time.monotonic()
             self.purge()
         return bool(is_stored)
-
-    def _new_paces(self, frame: Frame, gpu_seconds: float) -> Sequence[tuple[str, float]]:
-        """The paces after a job, by their field; two that end at once may forget one of them."""
-        known = self.read_paces(frame.kind, frame.checkpoint)
-        names = [pace_field(frame.kind, each) for each in (frame.checkpoint, ANY_CHECKPOINT)]
-        paces = [update_pace(each, frame.work, gpu_seconds) for each in known]
-        return list(dict(zip(names, paces, strict=True)).items())
 
     def answer_waiting(self, frame_id: str, answer: Answer) -> bool:
         """Answer a waiting frame in a worker's stead, uncounted; False if it is leased or gone."""

@@ -10,9 +10,11 @@ from webapp.queues.redis.board import (
     RedisHeartbeats,
     RedisPluginStates,
     RedisProgress,
+    RedisServiceNotices,
     RedisStopRequests,
     RedisWorkerCommands,
 )
+from webapp.queues.redis.charges import RedisCharges
 from webapp.queues.redis.durability import log_risks
 from webapp.queues.redis.entries import RedisEntryQueues
 from webapp.queues.redis.notifier import RedisNotifier
@@ -30,6 +32,8 @@ class RedisStore(
     RedisHeartbeats,
     RedisCounters,
     RedisPluginStates,
+    RedisServiceNotices,
+    RedisCharges,
 ):
     """All parts of ``webapp.queues.contracts``, for threads and processes of any machines.
 
@@ -67,4 +71,5 @@ class RedisStore(
     def close(self) -> None:
         """Stop listening and close the connections."""
         self.notifier.close()
+        self.work_notifier.close()
         self.server.close()

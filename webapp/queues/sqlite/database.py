@@ -31,6 +31,7 @@ from webapp.queues.errors import (
     QueueUnwritable,
 )
 from webapp.queues.sqlite.ballast_file import BallastFile
+from webapp.queues.sqlite.charge_table import CHARGE_TABLE
 from webapp.queues.sqlite.entry_schema import ENTRY_SCHEMA
 from webapp.queues.sqlite.file_identity import FileIdentity
 from webapp.queues.sqlite.match_tables import MATCH_TABLES
@@ -39,7 +40,7 @@ from webapp.queues.sqlite.reader_pool import BUSY_SECONDS, ReaderPool, connect_r
 from webapp.queues.sqlite.salvage import copy_readable_rows
 
 T = TypeVar("T")
-SCHEMA_VERSION = 3  # grows with each change that CREATE ... IF NOT EXISTS does not make
+SCHEMA_VERSION = 4  # grows with each change that CREATE ... IF NOT EXISTS does not make
 WAL_BYTES = 64 * 2**20
 FOREIGN_TABLES_ERROR = "SQLITE_ERROR"  # the tables are of another program
 BALLAST_NAME = "ballast"  # a file beside the database, see ballast_file.py
@@ -130,10 +131,20 @@ CREATE TABLE IF NOT EXISTS errands (
     checkpoint TEXT NOT NULL,
     asked_at REAL NOT NULL
 );
+CREATE TABLE IF NOT EXISTS service_notice (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    data_id TEXT NOT NULL,          -- of the data directory that is served
+    version TEXT NOT NULL,          -- of the Easel that serves
+    at REAL NOT NULL,               -- by the clock of its process
+    said_at REAL NOT NULL
+);
 """
 
 LAYOUT = CacheSchema(
-    SCHEMA + ENTRY_SCHEMA + MATCH_TABLES, SCHEMA_VERSION, BUSY_SECONDS, migrations=MIGRATIONS
+    SCHEMA + ENTRY_SCHEMA + MATCH_TABLES + CHARGE_TABLE,
+    SCHEMA_VERSION,
+    BUSY_SECONDS,
+    migrations=MIGRATIONS,
 )
 
 

@@ -17,6 +17,7 @@ from webapp.queues.contracts.entries import (
     EntryQueueClosed,
     EntryQueueFull,
     EntryQueueStatus,
+    EntryShareFull,
     Watch,
     WatchTerms,
 )
@@ -43,6 +44,9 @@ from webapp.queues.sqlite.entry_rows import (
 from webapp.queues.sqlite.entry_watch import SqliteWatch
 
 SELECT_LENGTHS = "SELECT queue, length, closed FROM entry_queues WHERE queue IN (?, ?)"
+SELECT_SHARES = (
+    "SELECT queue, length FROM entry_owners WHERE queue IN (?, ?) AND owner = ? AND length >= ?"
+)
 
 
 class SqliteEntryQueues:
@@ -81,7 +85,7 @@ class SqliteEntryQueue:
         """A transaction for a client that waits: done before it gives up, or not at all."""
         return self.database.write_transaction(PATIENCE_SECONDS)
 
-    def put(self, entry: Entry) -> int:
+    def put(self, entry: Entry, most_own: int | None = None) -> int:
         """Store an entry; see the contract. A full sink closes the input, too.
 
         Raises ``QueueLost`` where the file was removed or replaced, as the frames' queue does.
@@ -95,11 +99,18 @@ class SqliteEntryQueue:
                     raise EntryQueueClosed
                 if length >= self.terms.max_entries:
                     raise EntryQueueFull(queue)
+            if most_own is not None:
+                check_share(db, (self.name, behind), entry.owner, most_own)
             index = insert_entry(db, self.name, entry, self.clock())
         self.notifier.notify(entry_topic(self.name))
         return index
 
-    def get(self, query: EntryQuery, timeout: float = 0.0) -> Sequence[Entry]:
+    def get(
+        self,
+        query: EntryQuery,
+        timeout: float = 0.0,
+        on_wait: Callable[[], None] = lambda: None,
+    ) -> Sequence[Entry]:
         """Entries in order of their indexes; see the contract."""
         until, rescan_at, rest = time.monotonic() + timeout, 0.0, query
         with self.notifier.subscribe(entry_topic(self.name)) as subscription:
@@ -111,7 +122,10 @@ class SqliteEntryQueue:
                     entries = self._read(db, rest)
                 if entries and query.hold:
                     entries = self._hold(rest)
-                if entries or not subscription.wait(until):
+                if entries or timeout <= 0:
+                    return entries
+                on_wait()
+                if not subscription.wait(until):
                     return entries
                 if query.index != NEWEST:  # the others do not fit: they are not read at each put
                     rest = replace(query, index=max(query.index, newest + 1))
@@ -259,6 +273,13 @@ class SqliteEntryQueue:
             consumers = entry_groups.list_consumers(db, self.name, owner, self.clock())
         length = self.count(EntryFilter(owner))
         return EntryQueueStatus(length, first, last, bool(closed and closed[0]), consumers)
+
+
+def check_share(db: sqlite3.Connection, queues: Sequence[str], owner: str, most_own: int) -> None:
+    """Raise ``EntryShareFull`` where an owner has so many entries in one of the queues."""
+    rows = db.execute(SELECT_SHARES, (*queues, owner, most_own)).fetchall()
+    for queue, length in rows:
+        raise EntryShareFull(queue, length)
 
 
 def last_index(db: sqlite3.Connection) -> int:

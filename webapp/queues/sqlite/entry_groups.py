@@ -16,6 +16,7 @@ from webapp.queues.contracts.entries import (
     ConsumerStatus,
     EntryFilter,
     WatchTerms,
+    name_group,
 )
 from webapp.queues.entry_terms import (
     ALIVE_SECONDS,
@@ -24,6 +25,7 @@ from webapp.queues.entry_terms import (
     LISTED_SECONDS,
     SHUTDOWN_CODE,
     consumer_state,
+    refuse_group,
 )
 from webapp.queues.sqlite.entry_rows import ENTRY_COLUMNS, filter_condition, remove_entries
 
@@ -36,6 +38,21 @@ FORGET_CONSUMERS = """
 DELETE FROM entry_consumers AS c WHERE left_at < :gone AND EXISTS (SELECT 1 FROM entry_consumers o
     WHERE o.queue = c.queue AND o.consumers = c.consumers AND o.name != c.name
         AND COALESCE(o.left_at, o.seen_at) > c.left_at)
+"""
+IS_GROUP = """
+SELECT 1 FROM entry_consumers WHERE queue = :queue AND consumers = :group
+UNION ALL SELECT 1 FROM entry_deliveries WHERE queue = :queue AND consumers = :group
+"""
+COUNT_GROUPS = """
+WITH RECURSIVE noted (one) AS (  -- a step a group, however many entries it has to do with
+    SELECT MIN(consumers) FROM entry_deliveries WHERE queue = :queue UNION ALL
+    SELECT (SELECT MIN(consumers) FROM entry_deliveries WHERE queue = :queue AND consumers > one)
+    FROM noted WHERE one IS NOT NULL
+), groups AS (
+    SELECT one FROM noted WHERE one IS NOT NULL
+    UNION SELECT consumers FROM entry_consumers WHERE queue = :queue
+)
+SELECT COUNT(*), COUNT(*) FILTER (WHERE SUBSTR(one, 1, LENGTH(:prefix)) = :prefix) FROM groups
 """
 STALE = f"""
 queue = :queue AND consumers = :group AND name != ''
@@ -63,6 +80,7 @@ def join(
 ) -> str:
     """Register a consumer, in place of an earlier session of it; the session's name."""
     forget_consumers(db, now)
+    check_group(db, queue, consumer.group, terms.filter.owner)
     session = uuid4().hex
     db.execute(
         "INSERT OR REPLACE INTO entry_consumers (queue, consumers, name, session, owner, tags,"
@@ -85,6 +103,15 @@ def join(
         (queue, consumer.group, consumer.name),
     )
     return session
+
+
+def check_group(db: sqlite3.Connection, queue: str, group: str, owner: str | None) -> None:
+    """Raise ``TooManyGroups`` where this one is new and one too many."""
+    if db.execute(IS_GROUP, {"queue": queue, "group": group}).fetchone():
+        return
+    prefix = name_group(owner, "") if owner is not None else ""
+    count, own = db.execute(COUNT_GROUPS, {"queue": queue, "prefix": prefix}).fetchone()
+    refuse_group(count, None if owner is None else own)
 
 
 def forget_consumers(db: sqlite3.Connection, now: float) -> None:
@@ -195,6 +222,7 @@ def commit(
                 'SELECT 1 FROM entries WHERE "index" = ? AND owner = ?', (index, owner)
             ).fetchone()
         ]
+    check_group(db, queue, group, owner)
     mark_consumed(db, queue, group, indexes)
     return remove_consumed(db, queue, indexes)
 

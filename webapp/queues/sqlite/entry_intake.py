@@ -41,7 +41,7 @@ class SqliteEntryIntake:
     def take_entry(self, passed_over: Sequence[str] = (), timeout: float = 0.0) -> Entry | None:
         """The next entry that no frame was made of; see the contract."""
         until = time.monotonic() + timeout
-        with self.notifier.subscribe(entry_topic(INPUT)) as subscription:
+        with self.notifier.subscribe(entry_topic(INPUT), one_of_many=True) as subscription:
             while True:
                 while (row := self._find_next(passed_over)) is not None:
                     entry = self._lease(row)
@@ -87,19 +87,6 @@ class SqliteEntryIntake:
                 " AND (admitted = 0 OR request_id NOT IN (SELECT id FROM frames))"
             )
 
-    def add_tags(self, request_id: str, tags: Mapping[str, str]) -> None:
-        """Add tags to an entry where it has none of these names."""
-        with self.database.write_transaction() as db:
-            row = db.execute(f"SELECT tags FROM entries {OF_ENTRY}", (request_id,)).fetchone()
-            if row is not None:
-                merged = json.dumps({**tags, **json.loads(row["tags"])})
-                db.execute(f"UPDATE entries SET tags = ? {OF_ENTRY}", (merged, request_id))
-
-    def mark_admitted(self, request_id: str) -> None:
-        """A frame of this id waits in the queue now."""
-        with self.database.write_transaction() as db:
-            db.execute(f"UPDATE entries SET admitted = 1 {OF_ENTRY}", (request_id,))
-
     def give_back_entry(self, request_id: str, seconds: float) -> None:
         """It cannot become a frame yet: not before so many seconds, uncounted."""
         with self.database.write_transaction() as db:
@@ -114,3 +101,11 @@ class SqliteEntryIntake:
             delivered = deliver_result(db, request_id, status, body, self.clock())
         self.notifier.notify(entry_topic(SINK))
         return delivered
+
+
+def admit_entry(db: sqlite3.Connection, request_id: str, more: Mapping[str, str]) -> None:
+    """A frame stands for an entry from now on, with tags where the entry has none of a name."""
+    row = db.execute(f"SELECT tags FROM entries {OF_ENTRY}", (request_id,)).fetchone()
+    if row is not None:
+        tags = json.dumps({**more, **json.loads(row["tags"])})
+        db.execute(f"UPDATE entries SET admitted = 1, tags = ? {OF_ENTRY}", (tags, request_id))

@@ -29,6 +29,12 @@ CREATE TABLE IF NOT EXISTS entry_queues (
     length INTEGER NOT NULL DEFAULT 0,      -- kept by triggers: counting 100,000 rows takes long
     closed INTEGER NOT NULL DEFAULT 0
 );
+CREATE TABLE IF NOT EXISTS entry_owners (
+    queue TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    length INTEGER NOT NULL,                -- kept by triggers, as that of the queue
+    PRIMARY KEY (queue, owner)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS entry_consumers (
     queue TEXT NOT NULL,
     consumers TEXT NOT NULL,        -- the group
@@ -69,5 +75,19 @@ CREATE TRIGGER IF NOT EXISTS entry_moved AFTER UPDATE OF queue ON entries BEGIN
     INSERT OR IGNORE INTO entry_queues (queue) VALUES (NEW.queue);
     UPDATE entry_queues SET length = length + 1 WHERE queue = NEW.queue;
     DELETE FROM entry_deliveries WHERE "index" = OLD."index";
+END;
+CREATE TRIGGER IF NOT EXISTS entry_owned AFTER INSERT ON entries BEGIN
+    INSERT INTO entry_owners VALUES (NEW.queue, NEW.owner, 1)
+        ON CONFLICT (queue, owner) DO UPDATE SET length = length + 1;
+END;
+CREATE TRIGGER IF NOT EXISTS entry_disowned AFTER DELETE ON entries BEGIN
+    UPDATE entry_owners SET length = length - 1 WHERE queue = OLD.queue AND owner = OLD.owner;
+    DELETE FROM entry_owners WHERE queue = OLD.queue AND owner = OLD.owner AND length <= 0;
+END;
+CREATE TRIGGER IF NOT EXISTS entry_owned_elsewhere AFTER UPDATE OF queue ON entries BEGIN
+    UPDATE entry_owners SET length = length - 1 WHERE queue = OLD.queue AND owner = OLD.owner;
+    DELETE FROM entry_owners WHERE queue = OLD.queue AND owner = OLD.owner AND length <= 0;
+    INSERT INTO entry_owners VALUES (NEW.queue, NEW.owner, 1)
+        ON CONFLICT (queue, owner) DO UPDATE SET length = length + 1;
 END;
 """

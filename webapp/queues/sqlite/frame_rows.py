@@ -4,12 +4,15 @@ import json
 import sqlite3
 
 from webapp.queues.contracts.frame import Frame
+from webapp.queues.sharing import parse_sharing
 
 FRAME_COLUMNS = """
 id, kind, owner, checkpoint, priority, tags, "index", put_at, deliveries,
+worker IS NOT NULL AS is_leased,
 COALESCE((SELECT work FROM workloads WHERE frame = "index"), 0.0) AS work,
 COALESCE((SELECT weight FROM workloads WHERE frame = "index"), 1.0) AS weight,
-COALESCE((SELECT predicted_seconds FROM workloads WHERE frame = "index"), 1.0) AS predicted_seconds
+COALESCE((SELECT predicted_seconds FROM workloads WHERE frame = "index"), 1.0) AS predicted_seconds,
+COALESCE((SELECT sharing FROM sharings WHERE frame = "index"), '') AS sharing
 """
 
 
@@ -48,4 +51,6 @@ def frame_of(row: sqlite3.Row, body: bytes) -> Frame:
         work=row["work"],
         weight=row["weight"],
         predicted_seconds=row["predicted_seconds"],
+        is_leased=bool(row["is_leased"]),
+        sharing=parse_sharing(row["sharing"]),
     )

@@ -28,6 +28,21 @@ WHEN EXISTS (SELECT 1 FROM workloads WHERE frame = OLD."index") BEGIN
     DELETE FROM holdings WHERE owner = OLD.owner AND kind = OLD.kind AND frames <= 0;
     DELETE FROM workloads WHERE frame = OLD."index";
 END;
+CREATE TABLE IF NOT EXISTS sharings (
+    frame INTEGER PRIMARY KEY,      -- its index; missing for one whose owner nothing bounds
+    sharing TEXT NOT NULL           -- see sharing.py
+);
+CREATE TRIGGER IF NOT EXISTS frames_unshared AFTER DELETE ON frames BEGIN
+    DELETE FROM sharings WHERE frame = OLD."index";
+END;
+CREATE TABLE IF NOT EXISTS shares (
+    frame INTEGER PRIMARY KEY,      -- index of a leased one
+    token TEXT NOT NULL,            -- of its lease
+    seconds REAL NOT NULL           -- of the device so far, as its worker told with a renewal
+);
+CREATE TRIGGER IF NOT EXISTS frames_share_gone AFTER DELETE ON frames BEGIN
+    DELETE FROM shares WHERE frame = OLD."index";
+END;
 CREATE TABLE IF NOT EXISTS paces (
     kind TEXT NOT NULL,
     checkpoint TEXT NOT NULL,       -- '' for any

@@ -37,4 +37,20 @@ INSERT OR REPLACE INTO holdings
 SELECT owner, kind, COUNT(*), SUM(LENGTH(body)) FROM frames GROUP BY owner, kind;
 """
 
-MIGRATIONS = {1: ANSWERS_GET_AN_INDEX, 2: FRAMES_GET_A_COST}
+ENTRIES_ARE_COUNTED_BY_OWNER = """
+DELETE FROM errands WHERE worker = 'service';  -- a notice, which has its own table now: said anew
+CREATE TABLE IF NOT EXISTS entries (  -- files of version 1 have none
+    "index" INTEGER PRIMARY KEY AUTOINCREMENT, queue TEXT NOT NULL, request_id TEXT NOT NULL,
+    owner TEXT NOT NULL, scope TEXT NOT NULL, path TEXT NOT NULL, priority INTEGER NOT NULL,
+    tags TEXT NOT NULL, message TEXT NOT NULL, put_at REAL NOT NULL,
+    held_until REAL NOT NULL DEFAULT 0, leased_until REAL NOT NULL DEFAULT 0,
+    attempts INTEGER NOT NULL DEFAULT 0, admitted INTEGER NOT NULL DEFAULT 0, data BLOB NOT NULL
+);
+CREATE TABLE IF NOT EXISTS entry_owners (
+    queue TEXT NOT NULL, owner TEXT NOT NULL, length INTEGER NOT NULL, PRIMARY KEY (queue, owner)
+) WITHOUT ROWID;
+INSERT OR REPLACE INTO entry_owners
+SELECT queue, owner, COUNT(*) FROM entries GROUP BY queue, owner;
+"""
+
+MIGRATIONS = {1: ANSWERS_GET_AN_INDEX, 2: FRAMES_GET_A_COST, 3: ENTRIES_ARE_COUNTED_BY_OWNER}

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from webapp.queues.contracts.entries import SINK
 from webapp.queues.contracts.frame import Frame, Lease
-from webapp.queues.contracts.queue import OwnerDepth, QueueDepth
+from webapp.queues.contracts.queue import OwnerCheck, OwnerDepth, QueueDepth
 from webapp.queues.entry_terms import entry_topic
 from webapp.queues.errors import QueueFull, QueueLost
 from webapp.queues.joint_jobs import Head, may_join
@@ -22,9 +22,11 @@ from webapp.queues.sqlite.accounts import (
     store_accounts,
     turns_of,
 )
-from webapp.queues.sqlite.candidates import read_candidates
+from webapp.queues.sqlite.candidates import read_candidates, read_running
+from webapp.queues.sqlite.charges import charge_lost, charge_returned, keep_share
 from webapp.queues.sqlite.database import QueueDatabase
 from webapp.queues.sqlite.dead_workers import end_leases, fail_exhausted
+from webapp.queues.sqlite.entry_intake import admit_entry
 from webapp.queues.sqlite.frame_rows import FRAME_COLUMNS, frame_of, insert_frame
 from webapp.queues.sqlite.part import FramePart
 from webapp.queues.sqlite.workloads import insert_workload, predict
@@ -53,11 +55,20 @@ class SqliteQueue(FramePart):
         self.terms = terms
         self._lease_expiry = LeaseExpiry(terms.seconds)
 
-    def put(self, frame: Frame) -> int:
+    def put(
+        self,
+        frame: Frame,
+        entry_tags: Mapping[str, str] | None = None,
+        check: OwnerCheck | None = None,
+    ) -> int:
         """Store a frame; see the contract. Raises ``QueueFull``, ``QueueLost``."""
         if why := self.loss_reason():
             raise QueueLost(f"{why} The request was not stored; send it again in a moment.")
+        if check is not None:
+            check(self.owner_depth(frame.owner, frame.kind))
         with self.database.write_transaction() as db:
+            if entry_tags is not None:
+                admit_entry(db, frame.id, entry_tags)
             index_row = db.execute(
                 'SELECT "index" FROM frames WHERE id = :id '
                 'UNION ALL SELECT "index" FROM answers WHERE id = :id AND made_at > :since',
@@ -96,12 +107,11 @@ class SqliteQueue(FramePart):
         with (
             self.database.read_connection() as db
         ):  # no lock on the file while there is nothing to do
-            if db.execute(
-                "SELECT 1 FROM frames WHERE worker IS NULL OR expires < ? LIMIT 1", (cutoff,)
-            ).fetchone() is None:  # fmt: skip
+            if not self._has_work(db, loaded, cutoff, now):
                 return None
         try:
             with self.database.write_transaction() as db:
+                charge_lost(db, "expires < :value", cutoff, self.terms.seconds)
                 failed = fail_exhausted(db, self.terms.max_delivery, cutoff, now)
                 end_leases(db, "expires < :value", cutoff, LEASE_RAN_OUT)
                 lease = self._lease(db, worker, loaded, now, running)
@@ -139,9 +149,21 @@ class SqliteQueue(FramePart):
         tags, deliveries = db.execute(query, (match.frame.index,)).fetchone()
         return may_join(json.loads(tags), deliveries, running)
 
+    def _has_work(
+        self, db: sqlite3.Connection, loaded: Sequence[str], cutoff: float, now: float
+    ) -> bool:
+        """Whether a lease has run out or a frame waits, unless limits hold back all that do."""
+        if db.execute("SELECT 1 FROM frames WHERE expires < ? LIMIT 1", (cutoff,)).fetchone():
+            return True
+        if db.execute("SELECT 1 FROM frames WHERE worker IS NULL LIMIT 1").fetchone() is None:
+            return False
+        has_limits = db.execute("SELECT 1 FROM sharings LIMIT 1").fetchone() is not None
+        return not has_limits or self._match(db, loaded, now) is not None
+
     def _match(self, db: sqlite3.Connection, loaded: Sequence[str], now: float) -> Match | None:
         turns, terms = turns_of(db), self.terms.match
-        return choose_next(read_candidates(db), turns, frozenset(loaded), now, terms)
+        candidates, running = read_candidates(db), read_running(db)
+        return choose_next(candidates, turns, frozenset(loaded), now, terms, running)
 
     def next_checkpoint(self, loaded: Sequence[str]) -> str:
         """The checkpoint of the frame that would be leased now; "" where there is none."""
@@ -150,18 +172,27 @@ class SqliteQueue(FramePart):
             match = self._match(db, loaded, now)
         return match.frame.checkpoint if match is not None else ""
 
-    def renew(self, lease: Lease) -> bool:
+    def may_take(self) -> bool:
+        """Whether a frame waits that may run now."""
+        now = self.clock()
+        with self.database.read_connection() as db:
+            return self._match(db, (), now) is not None
+
+    def renew(self, lease: Lease, gpu_seconds: float | None = None) -> bool:
         """Hold the lease for another term from now; False if it was lost."""
         with self.database.write_transaction() as db:
             changed = db.execute(
                 "UPDATE frames SET expires = ? WHERE id = ? AND token = ?",
                 (self.clock() + self.terms.seconds, lease.frame.id, lease.token),
             ).rowcount
+            if gpu_seconds is not None:
+                keep_share(db, lease.frame.id, lease.token, gpu_seconds)
         return changed == 1
 
-    def release(self, lease: Lease) -> None:
+    def release(self, lease: Lease, gpu_seconds: float | None = None) -> None:
         """Give an unfinished frame back; this delivery does not count."""
         with self.database.write_transaction() as db:
+            charge_returned(db, lease.frame.id, lease.token, self.clock(), gpu_seconds)
             released = db.execute(
                 "UPDATE frames SET worker = NULL, token = NULL, expires = NULL, leased_at = NULL,"
                 " deliveries = deliveries - 1 WHERE id = ? AND token = ?",
@@ -175,6 +206,7 @@ class SqliteQueue(FramePart):
         """Take back all that a dead worker held, this delivery counted; how many frames it was."""
         now = self.clock()
         with self.database.write_transaction() as db:
+            charge_lost(db, "worker = :value", str(worker), self.terms.seconds)
             released = end_leases(db, "worker = :value", str(worker), how)
             db.execute("DELETE FROM workers WHERE worker = ?", (str(worker),))
             failed = fail_exhausted(db, self.terms.max_delivery, float("-inf"), now)

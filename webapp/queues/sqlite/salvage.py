@@ -26,6 +26,8 @@ def copy_readable_rows(aside: Path, queue: sqlite3.Connection) -> tuple[int, int
             _copy_table(damaged, queue, "answered")
             jobs = _copy_table(damaged, queue, "frames")
             _copy_table(damaged, queue, "entries")
+            _copy_table(damaged, queue, "charges")
+            _copy_table(damaged, queue, "busy_times")
             _copy_last_indexes(damaged, queue)
             duplicates = queue.execute("DELETE FROM frames WHERE id IN (SELECT id FROM answers)")
             count_held_frames(queue)

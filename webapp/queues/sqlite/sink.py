@@ -4,6 +4,7 @@ import json
 import sqlite3
 import time
 
+from webapp.queues.charge_codec import answered_charge
 from webapp.queues.contracts.entries import REQUEST_ID_TAG, SINK
 from webapp.queues.contracts.frame import Answer, Frame, Lease
 from webapp.queues.counter_labels import job_labels
@@ -17,6 +18,7 @@ from webapp.queues.sqlite.answer_rows import (
     store_answer,
     store_answer_tags,
 )
+from webapp.queues.sqlite.charges import add_charge
 from webapp.queues.sqlite.part import FramePart
 from webapp.queues.sqlite.workloads import learn_pace
 from webapp.queues.terms import DONE
@@ -58,9 +60,12 @@ class SqliteSink(FramePart):
             ).fetchall()
             if not removed:
                 return False
-            waited = removed[0]["leased_at"] - frame.put_at
+            leased_at = removed[0]["leased_at"]
+            waited = leased_at - frame.put_at
             count_job(db, frame, answer.status, max(waited, 0.0), gpu_seconds, model)
             correct_charge(db, frame, gpu_seconds)
+            charge = answered_charge(lease, answer, gpu_seconds, model, now, leased_at)
+            add_charge(db, charge)
             if answer.status == DONE and not is_stopped(db, frame.id):
                 learn_pace(db, frame, gpu_seconds, now)
             store_answer(db, frame.id, frame.index, answer, now)

@@ -13,6 +13,7 @@ from webapp.queues.entry_terms import MAX_ENTRIES, EntryTerms
 from webapp.queues.notifier import Notifier
 from webapp.queues.scheduler import AGE_CAP, QUANTUM, MatchTerms
 from webapp.queues.sqlite.accounts import delete_settled_accounts
+from webapp.queues.sqlite.charges import SqliteCharges
 from webapp.queues.sqlite.counters import SqliteCounters
 from webapp.queues.sqlite.database import QueueDatabase
 from webapp.queues.sqlite.entries import SqliteEntryQueues
@@ -20,6 +21,7 @@ from webapp.queues.sqlite.heartbeats import SqliteHeartbeats
 from webapp.queues.sqlite.plugin_states import SqlitePluginStates
 from webapp.queues.sqlite.progress import SqliteProgress
 from webapp.queues.sqlite.queue import SqliteQueue
+from webapp.queues.sqlite.service_notices import SqliteServiceNotices
 from webapp.queues.sqlite.sink import SqliteSink
 from webapp.queues.sqlite.stop_requests import SqliteStopRequests
 from webapp.queues.sqlite.worker_commands import SqliteWorkerCommands
@@ -42,6 +44,8 @@ class SqliteStore(
     SqliteHeartbeats,
     SqliteCounters,
     SqlitePluginStates,
+    SqliteServiceNotices,
+    SqliteCharges,
 ):
     """All parts of ``webapp.queues.contracts``, for any number of threads and processes.
 
@@ -89,6 +93,7 @@ class SqliteStore(
         self.delete_old_progress(db, expired)
         self.delete_old_heartbeats(db, expired)
         self.delete_old_commands(db, expired)
+        self.delete_old_notice(db, expired)
         delete_settled_accounts(db, self.terms.match, now)
         delete_old_paces(db)
         self.delete_lost_plugin_states(db)

@@ -27,11 +27,13 @@ DELETE FROM paces WHERE (kind, checkpoint) IN
 
 
 def insert_workload(db: sqlite3.Connection, index: int, frame: Frame) -> None:
-    """Note what a frame that was just stored will cost, and that its owner holds it."""
+    """Note what a frame that was just stored will cost, that its owner holds it, what bounds it."""
     predicted = predict(db, frame.kind, frame.checkpoint, frame.work)
     size = len(frame.body)
     db.execute(INSERT_WORKLOAD, (index, frame.work, predicted, frame.weight, size))
     db.execute(UPSERT_HOLDING, (frame.owner, frame.kind, size))
+    if sharing := frame.sharing.to_text():
+        db.execute("INSERT INTO sharings (frame, sharing) VALUES (?, ?)", (index, sharing))
 
 
 def count_held_frames(db: sqlite3.Connection) -> None:

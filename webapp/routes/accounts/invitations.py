@@ -1,7 +1,6 @@
 """Invitations: an admin makes links; whoever has one makes an account, on a page or by JSON."""
 
-from html import escape
-from importlib.resources import files
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 from flask import Blueprint, Response, jsonify, redirect, request, url_for
@@ -15,15 +14,14 @@ from webapp.accounts.credentials import NAME_KEY, caller_of
 from webapp.accounts.invitations import (
     DEFAULT_HOURS,
     MAX_HOURS,
-    VOID,
+    START,
     Invitation,
     list_invitations,
 )
 from webapp.accounts.passwords import MIN_PASSWORD_LENGTH
 from webapp.accounts.roles import Role
-from webapp.accounts.users import User, normalize_name
+from webapp.accounts.users import MAX_NAME_LENGTH, User, normalize_name
 from webapp.errors import NothingThere, Refused, error_answer
-from webapp.http.content_policy import policy_of
 from webapp.http.openapi import EMPTY_SCHEMA, RouteNote, with_note
 from webapp.requests.fields import read_body
 from webapp.routes.accounts.account_context import (
@@ -35,13 +33,12 @@ from webapp.routes.accounts.account_context import (
 from webapp.routes.accounts.me import LONGEST
 from webapp.routes.accounts.users import UserFacts, user_json
 from webapp.routes.context import MAX_FORM_BYTES, read_json_body, to_response
+from webapp.routes.form_pages import WORDS, render_form, say
 from webapp.services import Services
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Response as AnyResponse
 
-FORM = files("webapp").joinpath("pages", "invite.html").read_text(encoding="utf-8")
-POLICY = policy_of(FORM)
 HTML = "text/html"
 TEXT = {"type": "string"}
 FORM_BODY = {
@@ -49,8 +46,6 @@ FORM_BODY = {
     "properties": dict.fromkeys(("username", "password", "repeated"), TEXT),
 }
 REFUSALS = {"303": TEXT, "404": TEXT, "409": TEXT, "422": TEXT}
-VOID_PAGE = f"<!doctype html><title>Easel</title><p>邀请已失效 · {VOID}</p>\n"
-NOT_REPEATED = "The two passwords differ."
 
 
 class InvitationFacts(TypedDict):
@@ -185,13 +180,13 @@ def add_page(routes: Blueprint, services: Services) -> None:
         invitation, name = accounts.find_invitation(Secret(code)), form.get("username", "")
         password, repeated = (Secret(form.get(each, "")) for each in ("password", "repeated"))
         if password != repeated:
-            return invitation_form(invitation, code, NOT_REPEATED, 422)
+            return invitation_form(invitation, code, say("not_repeated"), 422, name)
         try:
             user = accounts.accept(Secret(code), name, password, address())
         except NothingThere:
             raise
         except Refused as error:
-            return invitation_form(invitation, code, error.detail, error.status)
+            return invitation_form(invitation, code, refusal(error), error.status, name)
         log_in(services, user)
         return redirect(url_for("login.page").removesuffix("login"), 303)
 
@@ -199,7 +194,8 @@ def add_page(routes: Blueprint, services: Services) -> None:
     def handle_void(error: NothingThere) -> Response:
         """A page for people, the envelope for programs."""
         on_page = request.endpoint in ("invitations.page", "invitations.accept_form")
-        return as_page(VOID_PAGE, 404) if on_page else to_response(error_answer(error))
+        facts = {"void": True, "start": url_for("login.page")}
+        return as_page(facts, 404) if on_page else to_response(error_answer(error))
 
 
 def log_in(services: Services, user: User) -> None:
@@ -208,27 +204,33 @@ def log_in(services: Services, user: User) -> None:
 
 
 def invitation_form(
-    invitation: Invitation, code: str, note: str = "", status: int = 200
+    invitation: Invitation, code: str, note: str = "", status: int = 200, name: str = ""
 ) -> Response:
     """The page with the form, and a sentence above it where there is one."""
-    name = invitation.name
-    field = f'value="{escape(name)}" readonly' if name else "required autofocus"
-    text = (
-        FORM.replace("{{action}}", escape(url_for("invitations.accept_form", code=code)))
-        .replace("{{name}}", field)
-        .replace("{{role}}", escape(invitation.role))
-        .replace("{{least}}", str(MIN_PASSWORD_LENGTH))
-        .replace("{{note}}", f"<p role=alert>{escape(note)}</p>" if note else "")
-    )
-    return as_page(text, status)
+    facts = {
+        "action": url_for("invitations.accept_form", code=code),
+        "first": invitation.created_by == START,
+        "role": invitation.role,
+        "name": invitation.name or name,
+        "fixed": invitation.name is not None,
+        "longest_name": MAX_NAME_LENGTH,
+        "least": MIN_PASSWORD_LENGTH,
+        "note": note,
+    }
+    return as_page(facts, status)
 
 
-def as_page(text: str, status: int) -> Response:
-    """A page that is kept by nobody, and whose address goes nowhere."""
-    answer = Response(text, status, content_type="text/html; charset=utf-8")
-    answer.headers["Content-Security-Policy"] = POLICY
+def as_page(facts: Mapping[str, object], status: int) -> Response:
+    """A page whose address goes nowhere."""
+    answer = render_form("invite.html", facts, status)
     answer.headers["Referrer-Policy"] = "no-referrer"
     return answer
+
+
+def refusal(error: Refused) -> str:
+    """What the form says of a refused name or password."""
+    name = type(error).__name__
+    return say(name) if name in WORDS else error.detail
 
 
 def invitation_json(one: Invitation) -> InvitationFacts:

@@ -34,13 +34,15 @@ LONGEST = 2048  # characters of a password or token that is sent
 class AccountFacts(TypedDict):
     """Who the caller is; ``login`` is the id of the login by which it came, null for another way.
 
-    ``role`` is null for the holder of one of the flags' tokens, who has no account.
+    ``role`` is null for the holder of one of the flags' tokens, who has no account. ``password``:
+    whether there is one.
     """
 
     name: str
     role: Role | None
     scopes: list[AccessScope]
     login: str | None
+    password: bool
 
 
 class LoginFacts(TypedDict):
@@ -173,6 +175,7 @@ def facts_of(services: Services, who: Caller) -> AccountFacts:
         "role": user.role if user else None,
         "scopes": list(who.scopes),
         "login": login_id_of(who),
+        "password": user is not None and user.has_password,
     }
 
 

@@ -1,7 +1,6 @@
 """Logging in with an OpenID Connect provider: away to it, and back."""
 
 from dataclasses import asdict
-from html import escape
 from time import time
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ from webapp.errors import Forbidden, NotAuthenticated
 from webapp.http.openapi import RouteNote, with_note
 from webapp.routes.accounts.account_context import accounts_of, address, private_blueprint
 from webapp.routes.accounts.invitations import log_in
-from webapp.routes.login import local_target, login_form
+from webapp.routes.login import local_target, login_form, login_page
 from webapp.services import Services
 
 if TYPE_CHECKING:
@@ -29,10 +28,6 @@ KEY = "oidc"
 ATTEMPT_SECONDS = 600
 START, BACK = "/login/oidc", "/login/oidc/callback"
 TEXT = {"type": "string"}
-NO_ATTEMPT = "This login was not started here, or too long ago; start it from the login page."
-NO_ACCOUNT = (
-    "The provider knows you, but there is no account for you here, or it is disabled. Ask an admin."
-)
 
 
 def blueprint(services: Services) -> Blueprint:
@@ -62,7 +57,7 @@ def add_login(routes: Blueprint, services: Services, provider: "OidcProvider") -
 
     @routes.errorhandler(Forbidden)
     def handle_forbidden(error: Forbidden) -> Response:
-        return login_form(f"<p role=alert>{escape(error.detail)}</p>", error.status)
+        return login_page(error.detail, error.status)
 
     @routes.get(START)
     @requires(AccessScope.PUBLIC)
@@ -88,7 +83,7 @@ def add_login(routes: Blueprint, services: Services, provider: "OidcProvider") -
         """Begin the login of who was there."""
         kept = session.pop(KEY, None) or {}
         if time() - kept.get("at", 0) > ATTEMPT_SECONDS or not is_same(kept.get("state", "")):
-            raise Forbidden(NO_ATTEMPT)
+            return login_form("no_attempt", 403)
         if request.args.get("error") or not request.args.get("code"):
             raise NotAuthenticated("The provider did not let you in.")
         attempt = LoginAttempt(kept["state"], kept["nonce"], kept["verifier"])
@@ -96,7 +91,7 @@ def add_login(routes: Blueprint, services: Services, provider: "OidcProvider") -
         actor = Actor(known.name, address())
         user = external_user(accounts, known, Role(role) if role else None, actor)
         if user is None:
-            raise Forbidden(NO_ACCOUNT)
+            return login_form("no_provider_account", 403)
         log_in(services, user)
         return redirect(kept["next"], 303)
 

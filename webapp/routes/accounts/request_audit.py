@@ -13,7 +13,7 @@ from webapp.routes.accounts.account_context import actor_of
 AUDITED_SCOPES = frozenset({AccessScope.USER, AccessScope.OWNER})
 """Of views that change the service or its files; drawing has figures of its own."""
 
-OWN_BLUEPRINTS = frozenset({"me", "users", "tokens", "invitations", "audit", "oidc"})
+OWN_BLUEPRINTS = frozenset({"me", "users", "groups", "tokens", "invitations", "audit", "oidc"})
 """They add their own lines."""
 
 DAV = "dav"

@@ -6,13 +6,13 @@ from flask import Blueprint, Response, jsonify
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from typing_extensions import TypedDict
 
-from generator.request import Stop
 from webapp.access.scopes import AccessScope, requires
 from webapp.access.secret import Secret
 from webapp.accounts.roles import Role
 from webapp.accounts.users import User, find_user, list_users, normalize_name
-from webapp.errors import JobStopped, NothingThere, error_answer
+from webapp.errors import NothingThere
 from webapp.http.openapi import EMPTY_SCHEMA, RouteNote, with_note
+from webapp.jobs.user_jobs import stop_user_jobs
 from webapp.requests.fields import read_body
 from webapp.routes.accounts.account_context import accounts_of, actor, private_blueprint
 from webapp.routes.accounts.me import LONGEST
@@ -20,14 +20,17 @@ from webapp.routes.context import MAX_FORM_BYTES, read_json_body
 from webapp.services import Services
 
 Password = Annotated[SecretStr, Field(max_length=LONGEST)]
-NOTICE = "The account of this job's user was disabled or removed."
 
 
 class UserFacts(TypedDict):
-    """A user; times in seconds since 1970. ``password``: whether there is one."""
+    """A user; times in seconds since 1970. ``password``: whether there is one.
+
+    ``group``: null where it is in none.
+    """
 
     name: str
     role: Role
+    group: str | None
     created: float
     disabled: bool
     password: bool
@@ -53,14 +56,16 @@ class NewUser(BaseModel):
     name: str
     role: Role = Role.MEMBER
     password: Password | None = None
+    group: str = ""
 
 
 class ChangedUser(BaseModel):
-    """The body of ``PATCH /api/v1/users/NAME``: what is to change."""
+    """The body of ``PATCH /api/v1/users/NAME``: what is to change; ``group`` "" for none."""
 
     model_config = ConfigDict(extra="forbid")
 
     role: Role | None = None
+    group: str | None = None
     disabled: bool | None = None
     password: Password | None = None
 
@@ -92,9 +97,8 @@ def add_list(routes: Blueprint, services: Services) -> None:
         """409 for a name that is, or was ever, taken."""
         body = read_body(NewUser, read_json_body(most=MAX_FORM_BYTES))
         name = normalize_name(body.name)
-        return jsonify(
-            user_json(accounts.add_user(actor(), name, body.role, to_secret(body.password)))
-        )
+        password, group = to_secret(body.password), normalize_name(body.group)
+        return jsonify(user_json(accounts.add_user(actor(), name, body.role, password, group)))
 
     @routes.get("/users/<name>")
     @requires(AccessScope.OWNER)
@@ -114,15 +118,18 @@ def add_changes(routes: Blueprint, services: Services) -> None:
     @routes.patch("/users/<name>")
     @requires(AccessScope.OWNER)
     @with_note(
-        RouteNote("Change a user's role or password, or disable it", body=ChangedUser,
+        RouteNote("Change a user's role, password or group, or disable it", body=ChangedUser,
                   answer=UserFacts)
     )  # fmt: skip
     def change(name: str) -> Response:
         """End the user's logins; disabled, its jobs too. 409 for the only admin."""
         body = read_body(ChangedUser, read_json_body(most=MAX_FORM_BYTES))
-        user = accounts.change_user(
-            actor(), normalize_name(name), body.role, body.disabled, to_secret(body.password)
-        )
+        name, password = normalize_name(name), to_secret(body.password)
+        group = None if body.group is None else normalize_name(body.group)
+        if group is not None and body.model_fields_set == {"group"}:
+            user = accounts.set_group(actor(), name, group)
+        else:
+            user = accounts.change_user(actor(), name, body.role, body.disabled, password, group)
         if not user.is_enabled:
             stop_jobs(services, user.name)
         return jsonify(user_json(user))
@@ -150,10 +157,8 @@ def add_removal(routes: Blueprint, services: Services) -> None:
 
 
 def stop_jobs(services: Services, name: str) -> None:
-    """Answer a user's waiting jobs with a notice, and stop the running ones."""
-    for frame in services.queue.list_frames(name):
-        if not services.sink.answer_waiting(frame.id, error_answer(JobStopped(NOTICE))):
-            services.stop_requests.request_stop(frame.id, Stop.INTERRUPT)
+    """End a user's jobs."""
+    stop_user_jobs(services.queue, services.sink, services.stop_requests, name)
 
 
 def to_secret(text: SecretStr | None) -> Secret | None:
@@ -166,6 +171,7 @@ def user_json(user: User) -> UserFacts:
     return {
         "name": user.name,
         "role": user.role,
+        "group": user.group or None,
         "created": user.created,
         "disabled": not user.is_enabled,
         "password": user.has_password,

@@ -14,7 +14,13 @@ from urllib.parse import unquote
 from flask import Blueprint, Response, jsonify, request
 from typing_extensions import TypedDict
 
-from filebrowser.access.file_access import Right, check_rights, resolve_path
+from filebrowser.access.file_access import (
+    Right,
+    check_place,
+    check_rights,
+    may_download,
+    resolve_path,
+)
 from filebrowser.access.gate import Place, open_place
 from filebrowser.errors import NotAFile
 from filebrowser.file_response import ServeOptions
@@ -172,11 +178,11 @@ def add_resources(compatible: Blueprint, services: Services) -> None:
                     resource_json(one) | folder_json(path, list(list_resources(place, handle)))
                 )
             if wanted:
-                check_rights(caller_access(services), [Right.DOWNLOAD])
+                check_place(caller_access(services), place, [Right.DOWNLOAD])
                 return jsonify(
                     resource_json(one) | {"checksums": {wanted: checksum(handle, wanted)}}
                 )
-            return file_response(services, one, handle)
+            return file_response(services, place, one, handle)
 
 
 def add_recursive_lists(compatible: Blueprint, services: Services) -> None:
@@ -289,10 +295,10 @@ def folder_json(path: str, items: list[Resource]) -> FolderItems:
     }
 
 
-def file_response(services: Services, one: Resource, handle: int) -> Response:
+def file_response(services: Services, place: Place, one: Resource, handle: int) -> Response:
     """A file's entry, with its text for who may download it; X-Encoding asks for the text alone."""
     access = caller_access(services)
-    text = text_of(one, handle) if Right.DOWNLOAD in access.rights else None
+    text = text_of(one, handle) if may_download(access, place) else None
     if text is not None and request.headers.get("X-Encoding") == "true":
         return Response(text, content_type="application/octet-stream")
     if text is None:

@@ -4,7 +4,12 @@ from functools import partial
 
 from flask import Blueprint, Response, jsonify, request
 
-from filebrowser.access.file_access import Right, check_rights, resolve_path
+from filebrowser.access.file_access import (
+    Right,
+    check_copyable,
+    check_rights,
+    resolve_path,
+)
 from filebrowser.access.gate import Place, open_place
 from filebrowser.archive import safe_name
 from filebrowser.errors import Taken
@@ -19,6 +24,7 @@ from filebrowser.uploads.rules import ContentRules
 from filebrowser.watch.file_events import FileEvent, FileEventKind
 from webapp.access.scopes import AccessScope, requires
 from webapp.errors import BadValue
+from webapp.files.model_sidecars import Sidecars
 from webapp.http.openapi import EMPTY_SCHEMA, RouteNote, with_note
 from webapp.requests.fields import read_body
 from webapp.routes.context import read_json_body
@@ -128,7 +134,9 @@ def add_deletion(verbs: Blueprint, services: Services) -> None:
     def delete() -> Response:
         """Right: delete."""
         paths = read_body(DeleteBody, read_json_body()).paths
-        paths = filing.sidecars.paths_with_sidecars(caller_access(services), paths)
+        paths = Sidecars(services.registry.folders).paths_with_sidecars(
+            caller_access(services), paths
+        )
         trash_id, steps = trash.plan_delete(
             caller_access(services), paths, filing.reserved_space.release
         )
@@ -163,6 +171,7 @@ def add_extraction(verbs: Blueprint, services: Services) -> None:
         """Rights: create; modify too, to overwrite. Into a folder of the zip's name."""
         body = read_body(ExtractBody, read_json_body())
         source = resolve_path(caller_access(services), body.path, Right.CREATE)
+        check_copyable(caller_access(services), source)
         name = source.names[-1] if source.names else ""
         if suffix(name) != ".zip":
             raise BadValue(f"/{source.text} is no .zip; only those are taken apart.")
@@ -233,7 +242,9 @@ def submit_transfer(
     What lies beside weights under their name goes with them.
     """
     access, filing = caller_access(services), services.file_services()
-    steps = filing.sidecars.with_sidecars(access, steps, verb is FileOperation.MOVE, conflict)
+    steps = Sidecars(services.registry.folders).with_sidecars(
+        access, steps, verb is FileOperation.MOVE, conflict
+    )
     check_targets_free(access, steps, verb is FileOperation.MOVE, conflict)
     for step in steps:
         check_new_ending(step, filing.rules)

@@ -4,17 +4,23 @@ from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 
+from filebrowser.access.file_access import Right, check_place
 from filebrowser.access.gate import Place, Root, find_place, open_place
 from filebrowser.errors import NotHere
 from filebrowser.file_response import ServeOptions
-from generator.data_folders import STATE_FOLDER
+from generator.data_folders import STATE_FOLDER, USERS_FOLDER
+from webapp.access.auth import VOID_LINK
 from webapp.access.scopes import AccessScope, requires
+from webapp.access.signed_urls import SIGNATURE
+from webapp.errors import Forbidden
 from webapp.http.file_answer import answer_file
 from webapp.http.openapi import RouteNote, with_note
+from webapp.routes.files.caller_access import caller_access
 from webapp.services import Services
 from webapp.settings.data_dir import known_data_paths
+from webapp.settings.user_config import TOKEN_MARK
 
 if TYPE_CHECKING:
     from webapp.settings.config import Config
@@ -47,25 +53,39 @@ def blueprint(services: Services) -> Blueprint:
     @with_note(NOTE)
     def by_path(path: str) -> Response:
         """A picture by its path in the data directory."""
-        return picture_response(services.config, path)
+        return picture_response(services, path)
 
     @routes.get("/file=/<path:path>")
     @requires(AccessScope.FILES)
     @with_note(NOTE)
     def by_absolute_path(path: str) -> Response:
         """A picture by its absolute path or its ``image_url`` (see ``PathMiddleware``)."""
-        return picture_response(services.config, f"/{path}")
+        return picture_response(services, f"/{path}")
 
     return routes
 
 
-def picture_response(config: "Config", path: str) -> Response:
+def picture_response(services: Services, path: str) -> Response:
     """A picture of the data directory. Raises ``FileError`` for whatever may not be read here."""
-    place, kind = locate_picture(config, path)
+    place, kind = locate_picture(services.config, path)
+    if SIGNATURE in request.args:
+        check_link(services, path)
+    else:
+        check_place(caller_access(services), place, [Right.DOWNLOAD])
     name = place.names[-1]
     return answer_file(
         open_place(place), ServeOptions(name, kind, attachment=False, max_age=MAX_AGE)
     )
+
+
+def check_link(services: Services, path: str) -> None:
+    """A signed link into the tree of a user ends with the user. Raises ``Forbidden``."""
+    folder, _, rest = relative_to_data_dir(path, services.config).partition("/")
+    name = rest.partition("/")[0]
+    if not services.config.accounts or folder != USERS_FOLDER or name.startswith(TOKEN_MARK):
+        return
+    if services.credentials.by_name(name) is None:
+        raise Forbidden(VOID_LINK)
 
 
 def locate_picture(config: "Config", path: str) -> tuple[Place, str]:

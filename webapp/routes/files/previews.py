@@ -6,7 +6,7 @@ from functools import partial
 from flask import Blueprint, Response, request
 from werkzeug.http import parse_etags
 
-from filebrowser.access.file_access import Right, resolve_path
+from filebrowser.access.file_access import Right, may_download, resolve_path
 from filebrowser.pictures.thumbnails import MEDIA_TYPE, SIDES
 from filebrowser.previews.weights import TensorQuery
 from filebrowser.safetensors_header import MAX_TENSORS
@@ -73,7 +73,7 @@ def blueprint(services: Services) -> Blueprint:
             int_param("offset", 0, MAX_TENSORS),
             int_param("limit", DEFAULT_TENSORS, MAX_TENSORS_SHOWN),
         )
-        texts = Right.DOWNLOAD in access.rights
+        texts = may_download(access, place)
         context = PreviewContext(
             services.registry,
             partial(infotext_to_parameters, services),

@@ -19,7 +19,6 @@ from filebrowser.errors import FileError, NotHere, TooBusy
 from filebrowser.file_response import ServeOptions
 from filebrowser.shares.actions import find_share, open_shared
 from filebrowser.shares.store import Share
-from webapp.access.login_throttle import LoginThrottle
 from webapp.access.scopes import AccessScope, requires
 from webapp.errors import TooManyTries
 from webapp.files.caller_rights import access_of
@@ -112,7 +111,8 @@ def add_page(shared: Blueprint, services: Services) -> None:
 def add_password_form(shared: Blueprint, services: Services) -> None:
     """The password of a share; wrong ones are counted by share and address."""
     filing = services.file_services()
-    store, passwords, throttle = filing.shares, filing.share_passwords, LoginThrottle()
+    store, passwords = filing.shares, filing.share_passwords
+    throttle = services.nodes.share_throttle
 
     @shared.post("/<name>")
     @requires(AccessScope.PUBLIC)
@@ -224,7 +224,7 @@ def open_with_ticket(services: Services, share: Share, inner: str) -> tuple[Plac
 def owner_access(services: Services, name: str) -> FileAccess | None:
     """The visit that the caller of this name would have now."""
     caller = services.credentials.by_name(name)
-    return access_of(caller, services.config) if caller else None
+    return access_of(caller, services.trees.of(caller).config) if caller else None
 
 
 def with_private_headers(answer: Response) -> Response:

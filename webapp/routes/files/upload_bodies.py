@@ -76,13 +76,14 @@ def body_size() -> int | None:
 
 def rights_check(services: Services) -> Callable[[], None]:
     """A look, now and then, at whether the caller may still do what he began."""
-    config, credentials, checked_at = services.config, services.credentials, time.monotonic()
+    trees, credentials, checked_at = services.trees, services.credentials, time.monotonic()
 
     def look() -> None:
         nonlocal checked_at
         if time.monotonic() - checked_at > RIGHTS_CHECK_SECONDS:
             checked_at = time.monotonic()
-            check_rights(access_of(identify(credentials), config), {Right.CREATE})
+            who = identify(credentials)
+            check_rights(access_of(who, trees.of(who).config), {Right.CREATE})
 
     return look
 

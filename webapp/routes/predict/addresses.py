@@ -9,7 +9,7 @@ from webapp.access.credentials import Caller
 from webapp.access.page_origin import is_cross_site
 from webapp.access.scopes import ALLOWED_SCOPES, AccessScope, scope_of
 from webapp.errors import Forbidden, Refused, UnknownService
-from webapp.queues.contracts.entries import INPUT, REAR, SINK, ConsumerName, EntryQueue
+from webapp.queues.contracts.entries import INPUT, REAR, SINK, ConsumerName, EntryQueue, name_group
 from webapp.requests.queue_calls import DEFAULT_GROUP, read_name
 from webapp.routes.context import caller
 from webapp.services import Services
@@ -72,7 +72,7 @@ def consumer_of(who: Caller, unnamed: str) -> ConsumerName:
     """The consumer that the headers name; groups of different callers are different groups."""
     group = read_name(GROUP_HEADER, request.headers.get(GROUP_HEADER, "")) or DEFAULT_GROUP
     name = read_name(USER_HEADER, request.headers.get(USER_HEADER, "")) or unnamed
-    return ConsumerName(group if who.is_owner else f"{who.name}/{group}", name)
+    return ConsumerName(name_group(owner_of(who), group), name)
 
 
 def check_path(path: str, who: Caller) -> None:

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from werkzeug.datastructures import Headers
+
 from webapp.access.auth import INNER_CALLER
 from webapp.access.credentials import Caller
 from webapp.access.scopes import AccessScope
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 THREADS = 4  # entries whose pictures have to be fetched from elsewhere hold up no others
 WAIT_SECONDS = 2.0  # between two looks at whether to end
 RETRY_SECONDS = 1.0  # before an entry is tried again that the queue had no room for
+QUOTA_RETRY_SECONDS = 15.0  # ... whose owner's quota is used up: it resets much later
+LONG_WAIT = 60  # seconds of a Retry-After that only a quota asks for
 BUSY_STATUSES = frozenset({429, 503})
 NO_PATH = 404
 
@@ -40,11 +44,15 @@ log = logging.getLogger("easel.entries")
 
 @dataclass(frozen=True, slots=True)
 class InnerAnswer:
-    """What a request inside the process came to; ``queued``: a frame stands for its entry."""
+    """What a request inside the process came to; ``queued``: a frame stands for its entry.
+
+    ``retry_after``: seconds, 0 where it says none.
+    """
 
     status: int
     body: bytes
     queued: bool
+    retry_after: int = 0
 
 
 @dataclass(slots=True)
@@ -108,10 +116,12 @@ class EntryDispatcher:
         intake = self.services.entries.intake
         answer = self._post(entry)
         if answer.queued:
-            intake.mark_admitted(entry.request_id)
-        elif answer.status in BUSY_STATUSES:
-            intake.give_back_entry(entry.request_id, RETRY_SECONDS)
-            self._busy[entry.owner] = time.monotonic() + RETRY_SECONDS
+            return
+        if answer.status in BUSY_STATUSES:
+            is_quota = answer.retry_after > LONG_WAIT
+            pause = QUOTA_RETRY_SECONDS if is_quota else RETRY_SECONDS
+            intake.give_back_entry(entry.request_id, pause)
+            self._busy[entry.owner] = time.monotonic() + pause
         else:
             intake.finish_entry(entry.request_id, answer.status, answer.body)
 
@@ -119,10 +129,11 @@ class EntryDispatcher:
         if not entry.path:
             return pathless_answer(self.services.config.service_name)
         environ = entry_environ(entry)
-        status = [0]
+        status, retry_after = [0], [0]
 
         def start_response(line: str, headers: Any, exc_info: Any = None) -> Any:
             status[0] = int(line.partition(" ")[0])
+            retry_after[0] = Headers(headers).get("Retry-After", 0, type=int)
             return lambda data: None
 
         parts = self.app.wsgi_app(environ, start_response)
@@ -130,7 +141,8 @@ class EntryDispatcher:
             body = b"".join(parts)
         finally:
             getattr(parts, "close", lambda: None)()
-        return InnerAnswer(status[0], body, bool(environ.get(ENTRY_QUEUED)))
+        queued = bool(environ.get(ENTRY_QUEUED))
+        return InnerAnswer(status[0], body, queued, retry_after[0])
 
 
 def pathless_answer(service: str) -> InnerAnswer:

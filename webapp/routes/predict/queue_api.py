@@ -17,6 +17,7 @@ from webapp.queues.contracts.entries import (
     EntryQueue,
     EntryQueueClosed,
     EntryQueueFull,
+    EntryShareFull,
 )
 from webapp.requests.queue_calls import MAX_INDEX, QueueCall, read_call, read_code, read_priority
 from webapp.routes.context import caller, read_body_bytes, require_owner
@@ -190,11 +191,18 @@ def priority_of(call: QueueCall) -> int:
 def put_entry(services: Services, queue: EntryQueue, entry: Entry) -> int:
     """Store an entry. Raises ``TooBusy`` (429), ``StreamClosed`` (409)."""
     try:
-        return queue.put(entry)
+        most = services.config.max_user_entries
+        return queue.put(entry, None if caller().is_owner else most)
     except EntryQueueFull as full:
         raise TooBusy(
             f"The {full} holds {services.config.max_queue_entries} entries, which is all that it "
             "may (--max-queue-entries). Read and commit results, or come back when some are done."
+        ) from None
+    except EntryShareFull as share:
+        raise TooBusy(
+            f"The {share.queue} holds {share.count} entries of yours, which is all that one caller "
+            "may have there (--max-user-entries). Read and commit results, or come back when some "
+            "are done."
         ) from None
     except EntryQueueClosed:
         raise StreamClosed(

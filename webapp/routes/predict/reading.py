@@ -1,6 +1,7 @@
 """What a GET of a queue answers: entries, a watch, or facts."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from functools import partial
 from uuid import uuid4
 
@@ -103,18 +104,24 @@ def wait_for_entries(
 ) -> Sequence[Entry]:
     """Entries as soon as there are some. Raises ``CallerLeft`` where nobody would read them."""
     left = min(max(seconds - EARLY_SECONDS, 0.0), MAX_WAIT_SECONDS)
-    entries = queue.get(query)
-    if entries or not left:
-        return entries
-    with services.waiting_limit.hold(caller()):
-        mark_waiting()
-        while not entries and left > 0 and not is_draining(services.worker_commands):
-            entries = queue.get(query, min(left, CHECK_SECONDS))
-            left -= CHECK_SECONDS
-            if has_caller_left(request.environ):
+    waits = False
+    with ExitStack() as place:
+
+        def on_wait() -> None:
+            nonlocal waits
+            if not waits:
+                place.enter_context(services.waiting_limit.hold(caller()))
+                mark_waiting()
+                waits = True
+
+        while True:
+            entries = queue.get(query, min(left, CHECK_SECONDS), on_wait)
+            if waits and has_caller_left(request.environ):
                 queue.let_go([entry.index for entry in entries])
                 raise CallerLeft
-    return entries
+            left -= CHECK_SECONDS
+            if entries or left <= 0 or is_draining(services.worker_commands):
+                return entries
 
 
 def encode_entries(entries: Sequence[Entry], call: QueueCall) -> tuple[bytes, str]:

@@ -72,9 +72,13 @@ def serve_socket(
     if connection is None:
         raise Unavailable("This server gives no connection to a WebSocket; watch over plain HTTP.")
     content_type = streamed_type()
-    socket = WebSocket(connection, list(request.headers.items()))
+    watch = queue.watch(consumer, terms)  # first: where that is refused, HTTP tells it
+    try:
+        socket = WebSocket(connection, list(request.headers.items()))
+    except BaseException:
+        end_watch(watch, [])
+        raise
     mark_waiting()
-    watch = queue.watch(consumer, terms)
     sent: list[int] = []
     silent_since = time.monotonic()
     try:

@@ -27,3 +27,13 @@ end
 local function ring(topic)
     call('PUBLISH', P .. 'bell', topic)
 end
+
+-- What is written from here on stays in the server's memory: it is in no log, waits for no disk and
+-- reaches no replica. For what a restart of the server may forget.
+local function write_to_memory()
+    redis.set_repl(redis.REPL_NONE)
+end
+
+local function write_to_log()
+    redis.set_repl(redis.REPL_ALL)
+end

@@ -1,7 +1,7 @@
 -- Entries: a hash entry:<index> each, and for each queue sorted sets of indexes.
 --   all, order                  by index; by priority, greatest first, then index
 --   owner:<name>, owner-order:<name>, tag:<length>:<tag>:<value>     the same of some
---   held                        until when gets have them
+--   held                        until when gets have them; in memory alone, as held_until of entries
 --   consumed                    a group is done with them and another is not
 --   admit                       of the input: no frame was made of them, in the order of the queue
 local CHUNK = 400 -- entries that one act looks at
@@ -159,6 +159,18 @@ local function read_entry(index, with_data)
     return row
 end
 
+-- Who reads an entry, and how often it was tried, is in memory alone: after a restart of the server
+-- it is read anew, and its frame is the same. How often by now.
+local function begin_reading(index)
+    write_to_memory()
+    local attempts = call('HINCRBY', entry_key(index), 'attempts', 1)
+    call('HSET', entry_key(index), 'leased_until', seconds_text(NOW + args.reading))
+    write_to_log()
+    return attempts
+end
+
+-- The index of the new entry. Where a reader of the input waits with the caller, and no other entry
+-- goes first, it is read at once: the row of the entry instead.
 acts.entry_put = function()
     local queue = args.queue
     if NOW > args.deadline then
@@ -172,9 +184,22 @@ acts.entry_put = function()
             return 'full:' .. each
         end
     end
+    for _, each in ipairs(is_given(args.most_own) and {queue, queue == INPUT and SINK or nil} or {}) do
+        local own = call('ZCARD', of_queue(each, 'owner:' .. args.entry.owner))
+        if own >= args.most_own then
+            return 'share:' .. own .. ':' .. each
+        end
+    end
     args.entry.put_at = seconds_text(NOW)
     local index = insert_entry(queue, args.entry, payload)
     ring('entries:' .. queue)
+    if queue ~= INPUT then
+        return index
+    elseif is_given(args.reading) and call('ZCARD', of_queue(INPUT, 'admit')) == 1 then
+        begin_reading(index)
+        return read_entry(index, false)
+    end
+    ring('readers')
     return index
 end
 
@@ -189,6 +214,7 @@ acts.entry_get = function()
     if #members == CHUNK then
         after = tonumber(members[#members]) + (args.newest and -1 or 1)
     end
+    write_to_memory()
     for _, member in ipairs(members) do
         local index = tonumber(member)
         local row = call('HMGET', entry_key(index), 'held_until', 'owner', 'tags')
@@ -211,6 +237,7 @@ acts.entry_get = function()
 end
 
 acts.entry_let_go = function()
+    write_to_memory()
     for _, index in ipairs(args.indexes) do
         if call('HGET', entry_key(index), 'queue') == args.queue then
             call('HSET', entry_key(index), 'held_until', '0')
@@ -240,6 +267,7 @@ end
 
 local function count_held(queue, owner, tags, priority)
     local count = 0
+    write_to_memory()
     call('ZREMRANGEBYSCORE', of_queue(queue, 'held'), '-inf', seconds_text(NOW))
     if not is_given(owner) and not is_given(priority) and next(tags) == nil then
         return call('ZCARD', of_queue(queue, 'held'))

@@ -150,9 +150,30 @@ local function remove_consumed(queue, groups, member)
     return remove_entry(queue, index)
 end
 
+-- Where a group is new: {groups of the queue, those of its caller} if that is one too many.
+local function too_many_groups(queue)
+    local key, prefix, own = of_queue(queue, 'groups'), args.group_prefix, 0
+    if call('SISMEMBER', key, args.group) == 1 then
+        return nil
+    end
+    local groups = call('SMEMBERS', key)
+    for _, each in ipairs(groups) do
+        if prefix ~= '' and string.sub(each, 1, #prefix) == prefix then
+            own = own + 1
+        end
+    end
+    if #groups >= args.max_groups or own >= args.max_own_groups then
+        return {#groups, own}
+    end
+end
+
 acts.watch_join = function()
     local queue, group, name = args.queue, args.group, args.name
     local forgotten = forget_consumers(queue)
+    local refused = too_many_groups(queue)
+    if refused then
+        return refused
+    end
     local start = args.start
     if start < 0 then
         start = tonumber(call('GET', P .. 'entry_index') or '0') + 1
@@ -279,8 +300,13 @@ acts.watch_leave = function()
     ring('entries:' .. queue)
 end
 
+-- {1, request id of an entry that is gone, ...}, or {0, groups of the queue, of the caller}.
 acts.entry_commit = function()
-    local queue, removed, done = args.queue, {}, {}
+    local queue, removed, done = args.queue, {1}, {}
+    local refused = too_many_groups(queue)
+    if refused then
+        return {0, refused[1], refused[2]}
+    end
     for _, index in ipairs(args.indexes) do
         local row = call('HMGET', entry_key(index), 'queue', 'owner')
         if row[1] == queue and (not is_given(args.owner) or row[2] == args.owner) then
@@ -295,7 +321,7 @@ acts.entry_commit = function()
     for _, member in ipairs(done) do
         removed[#removed + 1] = remove_consumed(queue, groups, member)
     end
-    if #removed == #done and call('EXISTS', of_queue(queue, 'consumers:' .. args.group),
+    if #removed - 1 == #done and call('EXISTS', of_queue(queue, 'consumers:' .. args.group),
                                   of_queue(queue, 'deliveries:' .. args.group)) == 0 then
         call('SREM', of_queue(queue, 'groups'), args.group)
     end

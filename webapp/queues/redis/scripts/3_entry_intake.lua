@@ -11,13 +11,12 @@ acts.intake_take = function()
         local index = tonumber(member)
         local row = call('HMGET', entry_key(index), 'leased_until', 'owner', 'request_id')
         if tonumber(row[1]) <= NOW and not passed_over[row[2]] then
-            local attempts = call('HINCRBY', entry_key(index), 'attempts', 1)
+            local attempts = begin_reading(index)
             if args.max_attempts > 0 and attempts > args.max_attempts then
                 copy_to_rear(row[3], args.why)
                 deliver_result(row[3], 500, args.failure)
                 return {0} -- look again: the ranks are others now
             end
-            call('HSET', entry_key(index), 'leased_until', seconds_text(NOW + args.lease))
             return {-1, read_entry(index, true)}
         end
     end
@@ -39,33 +38,28 @@ acts.intake_recover = function()
     return #members == CHUNK and tonumber(members[#members]) + 1 or -1
 end
 
-acts.intake_add_tags = function()
-    local index = find_request(args.request_id)
+-- A frame stands for the entry of its id from now on, with tags where the entry has none of a name.
+local function admit_entry(request_id, more)
+    local index = find_request(request_id)
     if not index then
         return
     end
-    local row = call('HMGET', entry_key(index), 'tags')
-    local tags = cjson.decode(row[1])
-    for name, value in pairs(args.tags) do
+    local tags = cjson.decode(call('HGET', entry_key(index), 'tags'))
+    for name, value in pairs(more) do
         if tags[name] == nil then
             tags[name] = value
             call('ZADD', tag_key(INPUT, name, value), index, padded(index))
         end
     end
     call('HSET', entry_key(index), 'tags', cjson.encode(tags))
-end
-
-acts.intake_admitted = function()
-    local index = find_request(args.request_id)
-    if index then
-        call('ZREM', of_queue(INPUT, 'admit'), padded(index))
-    end
+    call('ZREM', of_queue(INPUT, 'admit'), padded(index))
 end
 
 acts.intake_give_back = function()
     local index = find_request(args.request_id)
     if index then
         call('HSET', entry_key(index), 'leased_until', seconds_text(NOW + args.seconds))
+        write_to_memory() -- as those that it is one of
         call('HINCRBY', entry_key(index), 'attempts', -1)
     end
 end

@@ -7,14 +7,15 @@
 --   heads, class:<priority>     groups by the index of their oldest frame
 --   classes                     priorities
 --   turns:<priority>, rounds    hashes: owner -> deficit, round, age_override_at; priority -> round
+--   leased                      set of ids
 --   turns_version               grows by one with each claim, and with each correction of an account
 local DEADLY_COUNT = 2 -- deaths of workers after which a frame goes behind all others
 local GROUP = 'easel-workers' -- as deploy/keda names it
 local LAST_ID = '18446744073709551615-18446744073709551615'
 local FRAME = {'id', 'kind', 'owner', 'checkpoint', 'priority', 'tags', 'index', 'put_at',
-               'deliveries', 'work', 'weight', 'predicted_seconds'}
+               'deliveries', 'worker', 'work', 'weight', 'predicted_seconds', 'sharing'}
 local CANDIDATE = {'id', 'index', 'owner', 'priority', 'checkpoint', 'put_at', 'predicted_seconds',
-                   'weight'}
+                   'weight', 'sharing'}
 
 local function frame_key(id)
     return P .. 'frame:' .. id
@@ -104,13 +105,13 @@ local function credit(priority, owner, seconds)
     end
 end
 
--- The oldest frames of the class that is looked at, and of those that are old.
-local function find_candidates(limit, age_cap)
+-- The oldest frames of the highest class, or of every class, and of those that are old.
+local function find_candidates(limit, age_cap, every_class)
     local found, seen = {}, {}
     local function add(id, deadly)
         if not seen[id] then
             local row = call('HMGET', frame_key(id), unpack(CANDIDATE))
-            row[#row + 1] = deadly
+            row[#CANDIDATE + 1] = deadly
             found[#found + 1] = row
             seen[id] = tonumber(row[6])
         end
@@ -123,8 +124,17 @@ local function find_candidates(limit, age_cap)
         end
         return found
     end
-    for _, group in ipairs(call('ZRANGE', P .. 'class:' .. top, 0, limit - 1)) do
-        add(call('ZRANGE', P .. 'group:' .. group, 0, 0)[1], 0)
+    local last = 0
+    if every_class then
+        last = -1
+    end
+    for _, class in ipairs(call('ZREVRANGE', P .. 'classes', 0, last)) do
+        for _, group in ipairs(call('ZRANGE', P .. 'class:' .. class, 0, limit - 1 - #found)) do
+            add(call('ZRANGE', P .. 'group:' .. group, 0, 0)[1], 0)
+        end
+        if #found >= limit then
+            break
+        end
     end
     for _, group in ipairs(call('ZRANGE', P .. 'heads', 0, limit - 1)) do
         if add(call('ZRANGE', P .. 'group:' .. group, 0, 0)[1], 0) > NOW - age_cap then
@@ -134,19 +144,26 @@ local function find_candidates(limit, age_cap)
     return found
 end
 
--- JSON (which is read faster than a thousand texts) of
--- {now, 1 where a lease has run out, version, candidates, accounts, rounds}
-acts.look = function()
-    local expired = 0
-    if call('EXISTS', P .. 'frames') == 1 then
-        local idle = as_text(math.floor(SERVER_MS - (NOW - args.term - args.shift) * 1000) + 1)
-        if #call('XPENDING', P .. 'frames', GROUP, 'IDLE', idle, '-', '+', 1) > 0 then
-            expired = 1
-        end
+-- Whether leases have run out, or offers were not taken in time.
+local function has_expired()
+    if call('ZCOUNT', P .. 'offers', '-inf', seconds_text(NOW)) > 0 then
+        return 1
+    elseif call('EXISTS', P .. 'frames') == 0 then
+        return 0
     end
-    local candidates = find_candidates(args.limit, args.age_cap)
+    local idle = as_text(math.floor(SERVER_MS - (NOW - args.term - args.shift) * 1000) + 1)
+    return #call('XPENDING', P .. 'frames', GROUP, 'IDLE', idle, '-', '+', 1)
+end
+
+-- JSON (which is read faster than a thousand texts) of what the match rule has to know:
+-- {now, 1 where a lease has run out, version, candidates, accounts, rounds, owner and sharing of
+-- each leased frame, idle workers}. Accounts are those of the candidates in the classes.
+local function backlog_text(candidates, classes, expired, idle)
+    local leased = {}
+    for _, id in ipairs(call('SMEMBERS', P .. 'leased')) do
+        leased[#leased + 1] = call('HMGET', frame_key(id), 'owner', 'sharing')
+    end
     local accounts, rounds, seen = {}, {}, {}
-    local top = call('ZREVRANGE', P .. 'classes', 0, 0)[1]
     local function add(priority, owner)
         local name = priority .. ':' .. owner
         if not seen[name] then
@@ -164,8 +181,20 @@ acts.look = function()
     end
     for _, row in ipairs(candidates) do
         add(row[4], row[3])
-        add(top or row[4], row[3])
+        for _, class in ipairs(classes) do
+            add(class, row[3])
+        end
     end
     return cjson.encode({seconds_text(NOW), expired, call('GET', P .. 'turns_version') or '0',
-                         candidates, accounts, rounds})
+                         candidates, accounts, rounds, leased, idle})
+end
+
+acts.look = function()
+    local last = 0
+    if args.every_class then
+        last = -1
+    end
+    local classes = call('ZREVRANGE', P .. 'classes', 0, last)
+    return backlog_text(find_candidates(args.limit, args.age_cap, args.every_class), classes,
+                        has_expired(), {})
 end

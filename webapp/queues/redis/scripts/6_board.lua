@@ -29,6 +29,7 @@ acts.publish_progress = function()
     if call('EXISTS', frame_key(args.job)) == 0 then
         return
     end
+    write_to_memory() -- the next step tells again
     local key = P .. 'progress:' .. args.job
     call('HSETNX', key, 'started_at', seconds_text(NOW))
     call('HSET', key, 'updated_at', seconds_text(NOW), 'progress', args.progress)
@@ -57,6 +58,7 @@ acts.complete_command = function()
 end
 
 acts.heartbeat = function()
+    write_to_memory() -- the next one comes in two seconds
     call('ZADD', P .. 'workers_seen', seconds_text(NOW - args.age), args.worker)
     call('HSET', P .. 'workers', args.worker, args.state)
 end

@@ -1,0 +1,1 @@
+"""The ledger: what each user's jobs took of the devices. No Flask."""

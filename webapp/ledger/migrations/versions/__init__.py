@@ -1,0 +1,1 @@
+"""The steps, in order; ``schema.HEAD`` is the last one."""
