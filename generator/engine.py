@@ -6,6 +6,7 @@ comes out. The engine reads no files but models' and knows neither HTTP nor a qu
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from copy import copy
 from datetime import datetime
 from functools import partial
@@ -32,6 +33,7 @@ from generator.extras import enlarge_all
 from generator.faces.face_restorers import FaceRestorers
 from generator.faces.job_faces import JobFaces
 from generator.hooks import (
+    DeviceWatch,
     Listener,
     NullListener,
     PictureWatch,
@@ -53,6 +55,7 @@ from generator.models.checkpoint import Checkpoint
 from generator.models.checkpoint_cache import CheckpointCache, LoadedCheckpoint
 from generator.models.embeddings import EmbeddingCache
 from generator.models.graphics_card import card_of
+from generator.models.index import Identity
 from generator.models.memory_relief import MemoryRelief
 from generator.models.offload import offloader_of
 from generator.models.registry import ModelFile, ModelKind, Registry
@@ -66,6 +69,7 @@ from generator.prompt.conditioning import EncoderOptions, PromptEncoder
 from generator.prompt.grammar import parse_extra_networks, strip_comments
 from generator.prompt.limits import check_prompt
 from generator.prompt.styles import apply_named_styles, read_styles
+from generator.prompt.text_cache import TextCache, TextShelf
 from generator.prompt.tokenizer import clip_tokenizer
 from generator.request import (
     BY_OPTIONS,
@@ -76,6 +80,7 @@ from generator.request import (
     Picture,
     Snapshot,
 )
+from generator.sampling.batching import CallCounts, Seat, StepBatcher
 from generator.sampling.plugin_samplers import resolve_plugin_names
 from generator.scripts import sequence
 from generator.scripts.run import run as run_script
@@ -92,7 +97,7 @@ from generator.workload import NO_LIMIT
 
 
 class Engine:
-    """Runs the jobs of one device, one at a time; owns the loaded weights.
+    """Runs the jobs of one device; owns the loaded weights.
 
     ``device`` is a torch device ("cpu", "cuda:0"); ``half`` computes in fp16 on CUDA (the CPU
     always computes in fp32). ``styles_files`` are read again for each job that names a style.
@@ -100,6 +105,9 @@ class Engine:
     ``most_megapixel_steps`` limits the work of one job, all drawings of its script together;
     ``memory`` what weights may take. ``codeformer`` allows that restorer, whose licence is
     non-commercial.
+
+    Any thread may call it. Jobs are drawn one after another, or with ``step_batching`` side by
+    side: see :mod:`generator.sampling.batching`.
     """
 
     def __init__(
@@ -114,6 +122,7 @@ class Engine:
         most_megapixel_steps: float = NO_LIMIT,
         memory: MemoryLimits = BY_MACHINE,
         codeformer: bool = False,
+        step_batching: bool = False,
     ) -> None:
         place = torch.device(device)
         dtype = torch.float16 if half and place.type == "cuda" else torch.float32
@@ -122,7 +131,11 @@ class Engine:
         offloader = offloader_of(place, memory.placement)
         self._is_offloaded = offloader is not None
         card = None if offloader else card_of(place, memory.vram_budget)
-        self._residency = Residency(ram_headroom_of(memory), card)
+        self._batcher = StepBatcher(joins=step_batching and offloader is None)
+        self._texts = TextCache()
+        self._residency = Residency(
+            ram_headroom_of(memory), card, is_shared=lambda: self._batcher.is_shared
+        )
         self._checkpoints = CheckpointCache(
             place,
             dtype,
@@ -163,31 +176,53 @@ class Engine:
         """Titles of the checkpoints in memory, the last used first."""
         return tuple(file.title for file in self._checkpoints.files)
 
+    @property
+    def shares_calls(self) -> bool:
+        """Whether jobs are drawn side by side; not where networks are moved about in parts."""
+        return self._batcher.joins
+
+    def turn(self) -> AbstractContextManager[object]:
+        """A context in which nothing is computed for anybody else. Not inside of a job."""
+        return self._batcher.seat()
+
+    @property
+    def call_counts(self) -> CallCounts:
+        """How jobs that may share calls of the network have called it."""
+        return self._batcher.counts
+
     def unload(self) -> None:
-        """Drop all weights; the next job loads them again."""
-        self._residency.clear()
+        """Drop all weights but those of jobs under way; the next job loads them again."""
+        with self._batcher.seat():
+            self._texts.clear()
+            if self._batcher.is_shared:
+                self._residency.put_aside_unused()
+            else:
+                self._residency.clear()
 
     def enlarge(self, request: ExtrasRequest) -> Extras:
         """Upscale pictures (the Extras tab). Raises the errors of :mod:`generator.errors`."""
         output_filter = OutputFilter(self._listener, request.user_name)
-        self._residency.release()
-        extras = enlarge_all(request, self._upscalers, self._face_restorers)
-        return output_filter.filter_extras(extras)
+        with self._batcher.seat():
+            self._residency.release()
+            extras = enlarge_all(request, self._upscalers, self._face_restorers)
+            return output_filter.filter_extras(extras)
 
     def draw_network_map(self, module: Module, image: Pixels, dials: Dials) -> Pixels:
         """The map (H,W,3) that a preprocessor's network draws of ``image``, outside any job.
 
         Raises the errors of :mod:`generator.errors`.
         """
-        self._residency.release()
         relief = MemoryRelief(self._residency.put_aside_unused)
-        return relief.run(partial(self._preprocessors.draw, module, image, dials))
+        with self._batcher.seat():
+            self._residency.release()
+            return relief.run(partial(self._preprocessors.draw, module, image, dials))
 
     def interrogate(self, request: InterrogationRequest) -> str:
         """Caption or tag a picture. Raises the errors of :mod:`generator.errors`."""
-        self._residency.release()
         relief = MemoryRelief(self._residency.put_aside_unused)
-        return relief.run(partial(self._interrogator.interrogate, request))
+        with self._batcher.seat():
+            self._residency.release()
+            return relief.run(partial(self._interrogator.interrogate, request))
 
     def write_model(self, recipe: ModelRecipe, watch: Watch = ignore_progress) -> WrittenModel:
         """Merge or convert models on the disk. Raises the errors of :mod:`generator.errors`."""
@@ -196,8 +231,9 @@ class Engine:
     def create_embedding(self, embedding: EmbeddingSpec) -> Path:
         """Create a textual inversion; its file. Raises :class:`WordExists` and as :meth:`run`."""
         file = self._registry.find_checkpoint(embedding.checkpoint)
-        encoder = sole_text_encoder(self._checkpoints.load(file).checkpoint)
-        vectors = initial_vectors(embedding, encoder.model, self._tokenizer)
+        with self._batcher.seat():
+            encoder = sole_text_encoder(self._checkpoints.load(file).checkpoint)
+            vectors = initial_vectors(embedding, encoder.model, self._tokenizer)
         write_embedding(
             Path(embedding.path),
             vectors,
@@ -210,7 +246,8 @@ class Engine:
         self, config: TrainingConfig, examples: Sequence[Example], watch: Watch = ignore_progress
     ) -> Path:
         """Train a textual inversion and write its file; the path. Raises as :meth:`run`."""
-        return train_embedding(config, examples, self._registry, self.training_state, watch)
+        with self._batcher.seat():
+            return train_embedding(config, examples, self._registry, self.training_state, watch)
 
     def training_state(self, config: TrainingConfig, vectors: Tensor, step: int) -> TrainingState:
         """The state of a training: vectors (k, width) and loaded networks. Raises as
@@ -235,9 +272,15 @@ class Engine:
         Fewer when ``watch`` interrupts. Width and height that are no multiples of 8 are cut down
         to one. Raises the errors of :mod:`generator.errors`, and whatever ``watch`` raises.
         """
+        hold = watch.hold_device if isinstance(watch, DeviceWatch) else _ignore_weight
+        with self._batcher.seat(hold) as seat:
+            seat.alone = request.deterministic or self._listener.follows_sampling
+            return self._run(request, watch, seat)
+
+    def _run(self, request: GenerationRequest, watch: Watch, seat: Seat) -> Generation:
         request = self._listener.before_generate(request)
         output_filter = OutputFilter(self._listener, request.user_name)
-        once = partial(self._run_with_listener, output_filter)
+        once = partial(self._run_with_listener, output_filter, seat)
         find = partial(self._find_checkpoint, exact=False)
         tools = self._listener.tools
         requests = () if request.script else self._listener.split(request)
@@ -268,18 +311,19 @@ class Engine:
         return (image if name == "None" else self._upscalers.enlarge(image, name, scale)), name
 
     def _run_with_listener(
-        self, output_filter: OutputFilter, request: GenerationRequest, watch: Watch
+        self, output_filter: OutputFilter, seat: Seat, request: GenerationRequest, watch: Watch
     ) -> Generation:
         """Draw a request without a script and let the listener filter the result."""
-        generation = self._run_once(request, watch)
-        run = partial(self._run_once, watch=watch.__call__)  # takes no pictures of redraws
+        generation = self._run_once(request, watch, seat)
+        run = partial(self._run_once, watch=watch.__call__, seat=seat)  # takes no pictures
         filtered = output_filter.filter_drawn(generation, request, run)
         if request.options.face_restoration_unload:
             self._face_restorers.clear()
         return filtered
 
-    def _run_once(self, request: GenerationRequest, watch: Watch) -> Generation:
+    def _run_once(self, request: GenerationRequest, watch: Watch, seat: Seat) -> Generation:
         started, stamp = time.perf_counter(), f"{datetime.now():%Y%m%d%H%M%S}"
+        waited = seat.waited
         tools = self._listener.tools
         request = resolve_plugin_names(request, tools)
         first, second = plan_passes(
@@ -287,9 +331,9 @@ class Engine:
         )
         reporter = ProgressReporter.for_request(request, watch, passes=2 if second else 1)
         load_components = partial(self._load_components, request, reporter)
-        relief = self._begin_job(request.options)
+        relief = self._begin_job(request.options, seat)
         control = relief.run(partial(self._prepare_control, request, reporter, first.checkpoint))
-        with LoadedModel(request, load_components, reporter, relief=relief) as model:
+        with LoadedModel(request, load_components, reporter, relief=relief, seat=seat) as model:
             resampler_for = partial(self._resampler_for, request.options)
             job = EngineJob(
                 request,
@@ -318,7 +362,7 @@ class Engine:
             extra_parameters=job.notes,
             job_timestamp=stamp,
             seconds=time.perf_counter() - started,
-            network_seconds=job.network_seconds,
+            network_seconds=max(job.network_seconds - (seat.waited - waited), 0.0),
             comments=tuple(dict.fromkeys((*remarks, *relief.remarks))),
             stopped=job.stopped,
             maps=(*job.maps, *(control.maps if control else ())),
@@ -340,11 +384,11 @@ class Engine:
 
         return take
 
-    def _begin_job(self, options: Snapshot) -> MemoryRelief:
-        """No weights are in use yet; what the job does when memory runs out."""
+    def _begin_job(self, options: Snapshot, seat: Seat) -> MemoryRelief:
+        """No weights are in use by it yet; what the job does when memory runs out."""
         limit, keep_in_ram = options.sd_checkpoints_limit, options.sd_checkpoints_keep_in_cpu
         self._residency.begin_job(limit, keep_in_ram)
-        return MemoryRelief(self._residency.put_aside_unused)
+        return MemoryRelief(self._residency.put_aside_unused, seat.compute)
 
     def _prepare_control(
         self, request: GenerationRequest, reporter: ProgressReporter, checkpoint: str
@@ -454,6 +498,9 @@ class Engine:
                 _encoder_options(request.options),
                 add_bundled_embeddings(embeddings.fitting, extra_networks_loaded.embeddings, width),
                 pause=reporter.check_interrupt,
+                shelf=self._text_shelf(request.options, file, embeddings.version)
+                if not extra_networks_loaded.adapters
+                else None,
             ),
             embedding_hash=partial(
                 self._embedding_hash, request.options, extra_networks_loaded.embeddings
@@ -461,6 +508,12 @@ class Engine:
             skipped_embeddings=embeddings.skipped,
             preview=lambda latent: self._draw_preview(request, loaded_checkpoint, vae_file, latent),
         )
+
+    def _text_shelf(
+        self, options: Snapshot, file: ModelFile, embeddings: tuple[Identity, ...]
+    ) -> TextShelf:
+        """Where encodings by the file's own text encoders, as the options bend them, are kept."""
+        return TextShelf(self._texts, (file.state, _encoder_options(options), embeddings))
 
     def _load_checkpoint(self, file: ModelFile, reporter: ProgressReporter) -> LoadedCheckpoint:
         if not self._checkpoints.is_loaded(file):
@@ -517,6 +570,10 @@ class Engine:
                 for picture in pictures
             ]
         )
+
+
+def _ignore_weight(weight: float) -> None:
+    """For a watch that is not told of it."""
 
 
 def _encoder_options(options: Snapshot) -> EncoderOptions:

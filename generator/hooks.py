@@ -38,6 +38,18 @@ class PictureWatch(Protocol):
         ...
 
 
+@runtime_checkable
+class DeviceWatch(Protocol):
+    """A watch that is also told what share of the device the job has, among those beside it."""
+
+    def hold_device(self, weight: float) -> None:
+        """From now on: 0 while others have it; its rows while calls are shared; else 1.
+
+        Called in any thread, some microseconds before it holds; raises nothing.
+        """
+        ...
+
+
 def ignore_progress(progress: Progress, preview: Callable[[], "Image"] | None) -> Stop:
     """A watch that ignores the progress and never stops the job."""
     return Stop.NO

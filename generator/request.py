@@ -290,6 +290,7 @@ class GenerationRequest:
     checkpoint: str = ""  # a name the registry resolves; "" is the registry's first
     vae: str = "Automatic"  # Automatic | None | a name under models/VAE
     tiling: bool = False
+    deterministic: bool = False  # shares no call of the network with other jobs: bit for bit
     face_restorer: str = ""  # a name that the engine knows, or BY_OPTIONS; "": faces as drawn
     styles: tuple[str, ...] = ()
     embeddings: tuple[str, ...] = ()  # that the prompts name; each was here when it was queued
@@ -349,7 +350,7 @@ class Generation:
     extra_parameters: Mapping[str, object]  # AUTOMATIC1111's extra_generation_params
     job_timestamp: str  # YYYYMMDDhhmmss
     seconds: float  # wall time in the engine
-    network_seconds: float  # of these, inside text encoder, U-Net and VAE
+    network_seconds: float  # inside text encoder, U-Net and VAE; of shared calls its rows' share
     comments: tuple[str, ...] = ()  # what the caller should know: missing LoRA, ...
     stopped: bool = False
     grids: tuple["Image", ...] = ()  # of a script: shown before the pictures, without a text

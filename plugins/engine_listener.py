@@ -1,6 +1,7 @@
 """Adapter between the engine's listener interface and the plugins of a worker."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -46,8 +47,12 @@ def require_family(family: object) -> Family:
 class PluginListener:
     """A :class:`generator.hooks.Listener` that asks the plugins of a host."""
 
-    def __init__(self, host: "Host") -> None:
+    def __init__(
+        self, host: "Host", turn: Callable[[], AbstractContextManager[object]] = nullcontext
+    ) -> None:
+        """``turn``: in what :meth:`release` calls plugins; the engine has its own already."""
         self.host = host
+        self.turn = turn
 
     @property
     def follows_sampling(self) -> bool:
@@ -131,4 +136,5 @@ class PluginListener:
     ) -> Release:
         """The picture as the last plugin let it out. Raises ``HookFailed``, ``Withheld``."""
         self.host.check_required()
-        return self.host.chain_release(image, stage, request, caller)
+        with self.turn() if self.host.implements("release") else nullcontext():
+            return self.host.chain_release(image, stage, request, caller)

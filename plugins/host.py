@@ -10,6 +10,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -36,6 +37,9 @@ UNWATCHED_SECONDS = 3600.0  # seconds: what is the job's own work is stopped by 
 PLUGIN_CLASS = "Plugin"  # a class of this name in a part is made with its Home, and is the plugin
 SEEN_FILE = "plugins-seen.json"  # in .easel: fingerprints of what imported well
 STORAGE_FOLDER = "plugins"  # in .easel: a folder of its own for each plugin
+
+SHIPPED_ONLY = ContextVar("shipped_only", default=False)
+"""Whether what runs now is for somebody without extensions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,6 @@ class Host:
         self._registry = self._new_registry()
         self._rankings: dict[str, Mapping[str, pluggy.HookImpl]] = {}  # see _ranked
         self._lock = threading.RLock()
-        self._here = threading.local()  # whether this thread works for somebody without extensions
 
     @property
     def standings(self) -> tuple[PluginStatus, ...]:
@@ -234,17 +237,19 @@ class Host:
 
     @contextmanager
     def shipped_only(self) -> Iterator[None]:
-        """Leave others' plugins out of whatever this thread calls meanwhile."""
-        self._here.shipped_only = True
+        """Leave others' plugins out of whatever is called meanwhile, here and in threads that
+        work for this one in a copy of its context.
+        """
+        token = SHIPPED_ONLY.set(True)
         try:
             yield
         finally:
-            self._here.shipped_only = False
+            SHIPPED_ONLY.reset(token)
 
     def _ranking_of(self, hook: str) -> Mapping[str, pluggy.HookImpl]:
         """As :meth:`_whole_ranking_of`, of those that take part in this thread's work."""
         ranking = self._whole_ranking_of(hook)
-        if not getattr(self._here, "shipped_only", False):
+        if not SHIPPED_ONLY.get():
             return ranking
         loaded = self._loaded
         return {

@@ -16,6 +16,7 @@ from generator.models.added_condition import added_numbers
 from generator.models.checkpoint import Checkpoint
 from generator.models.hypernetworks import apply_hypernetworks
 from generator.models.memory_relief import MemoryRelief
+from generator.models.patches import is_patched
 from generator.models.tiling import apply_tiling
 from generator.models.token_merging import apply_token_merging
 from generator.pictures.infotext_parameters import ModelNames, Parameters
@@ -23,6 +24,7 @@ from generator.prompt.conditioning import Conditioning, PromptEncoder, encode_pr
 from generator.prompt.embedding_names import find_named
 from generator.prompt.grammar import ExtraNetworkTag, Timing
 from generator.request import GenerationRequest
+from generator.sampling.batching import Seat, StepBatcher
 from generator.unicode_names import to_nfc
 
 if TYPE_CHECKING:
@@ -116,6 +118,7 @@ class LoadedModel:
     reporter: ProgressReporter
     report: JobReport = field(default_factory=JobReport)
     relief: MemoryRelief = field(default_factory=MemoryRelief)
+    seat: Seat = field(default_factory=lambda: Seat(StepBatcher()))  # among jobs that share calls
     token_merging: float = 0.0  # share of tokens that the U-Net merges now
     encoder_seconds: float = 0.0  # inside the text encoder so far
     conditionings: dict[ConditioningKey, Conditioning] = field(default_factory=dict)
@@ -134,6 +137,15 @@ class LoadedModel:
         """The loaded components. Call :meth:`use` first."""
         assert self._components is not None
         return self._components
+
+    @property
+    def may_share_calls(self) -> bool:
+        """Whether others may use the U-Net between its calls: nothing of this job is in it now."""
+        return (
+            not self.request.tiling
+            and not self.components.networks.adapters
+            and not is_patched(self.components.checkpoint.unet)
+        )
 
     @property
     def loaded_files(self) -> tuple[str, ...]:

@@ -1,5 +1,7 @@
 """Builds the noise predictor of a pass: U-Net, ControlNet and concatenated conditioning."""
 
+from functools import partial
+
 from torch import Tensor
 
 from generator.control.steering import Steering
@@ -7,10 +9,11 @@ from generator.img2img.concat_conditioning import ConcatConditioning, make_chann
 from generator.job.loaded_model import LoadedModel
 from generator.models.added_condition import added_arguments
 from generator.models.checkpoint import Checkpoint
-from generator.models.deep_shrink import shrink_features
+from generator.models.deep_shrink import is_shrunk, shrink_features
 from generator.models.index import trained_size
 from generator.models.offload import device_of
 from generator.request import GenerationRequest, Snapshot
+from generator.sampling.batching import NetworkCall
 from generator.sampling.edm import edm_schedule, network_time
 from generator.sampling.passes import noise_schedule
 from generator.sampling.predictor import NoisePredictor, Rows
@@ -35,21 +38,25 @@ def make_noise_predictor(
     checkpoint = model.components.checkpoint
     dtype = checkpoint.unet.dtype  # found by a walk over all weights: once, not at each call
     add_channels = make_channel_adder(checkpoint, model.components.vae, concat, model.relief)
+    seat, shares = model.seat, steering is None and model.may_share_calls
 
     def predict(x: Tensor, t: Tensor, context: Tensor, rows: Rows) -> Tensor:
         checkpoint = model.components.checkpoint  # another may take its place and its memory
-        unet, edm = checkpoint.unet, checkpoint.edm
         if add_channels is not None:
             x = add_channels(x, rows)
         if steering is not None:
-            return steering.predict(checkpoint, x, t, context, rows)
+            return seat.compute(partial(steering.predict, checkpoint, x, t, context, rows))
         trained_side = trained_size(checkpoint.file.metadata) if use_deep_shrink else None
-        time = network_time(edm, t) if edm else t
-        with shrink_features(unet, x, t, trained_side):
-            prediction: Tensor = unet(
-                x.to(dtype), time, context.to(dtype), **added_arguments(unet, rows.vectors)
-            ).sample
-        return prediction.float()
+        shrinks = trained_side if is_shrunk(x, t, trained_side) else None
+        call = NetworkCall(
+            (id(checkpoint.unet), x.shape[1:], context.shape[2], shrinks),
+            partial(_call_unet, checkpoint, shrinks),
+            x.to(dtype),
+            t,
+            context.to(dtype),
+            rows.vectors,
+        )
+        return seat.predict(call) if shares else seat.compute(call.run)
 
     family = checkpoint.family
     scale = (
@@ -65,6 +72,22 @@ def make_noise_predictor(
         sdxl_step_levels=family.sdxl_step_levels,
         edm=checkpoint.edm,
     )
+
+
+def _call_unet(
+    checkpoint: Checkpoint,
+    trained_side: int | None,
+    x: Tensor,
+    t: Tensor,
+    context: Tensor,
+    vectors: Tensor | None,
+) -> Tensor:
+    """The U-Net's answer in float32; with deep shrink where ``trained_side`` is given."""
+    unet, edm = checkpoint.unet, checkpoint.edm
+    time = network_time(edm, t) if edm else t
+    with shrink_features(unet, x, t, trained_side):
+        prediction: Tensor = unet(x, time, context, **added_arguments(unet, vectors)).sample
+    return prediction.float()
 
 
 def schedule_of(checkpoint: Checkpoint, options: Snapshot) -> NoiseSchedule:

@@ -19,6 +19,17 @@ MIN_SIZE_RATIO = 1.25  # times the learned size, from which on it helps
 _SIDE_MULTIPLE = 4  # inner levels halve twice more
 
 
+def is_shrunk(x: Tensor, t: Tensor, trained_size: int | None) -> bool:
+    """Whether :func:`shrink_features` does anything to a call; the same for its rows alone."""
+    if not trained_size or _ratio(x, trained_size) > 1 / MIN_SIZE_RATIO:
+        return False
+    return float(t.min()) >= LAST_TIMESTEP
+
+
+def _ratio(x: Tensor, trained_size: int) -> float:
+    return trained_size / (8 * min(x.shape[-2:]))
+
+
 @contextmanager
 def shrink_features(unet: Any, x: Tensor, t: Tensor, trained_size: int | None) -> Iterator[None]:
     """While open, ``unet`` draws latents ``x`` (B,c,h,w) at timesteps ``t`` (B,) with deep shrink.
@@ -26,10 +37,10 @@ def shrink_features(unet: Any, x: Tensor, t: Tensor, trained_size: int | None) -
     ``trained_size`` is the checkpoint's size in pixels, None where it is not known: nothing is done
     then, nor where ``x`` is less than 1.25 times as large or the noise of any row is low.
     """
-    ratio = trained_size and trained_size / (8 * min(x.shape[-2:]))
-    if not ratio or ratio > 1 / MIN_SIZE_RATIO or float(t.min()) < LAST_TIMESTEP:
+    if trained_size is None or not is_shrunk(x, t, trained_size):
         yield
         return
+    ratio = _ratio(x, trained_size)
 
     def shrink(module: nn.Module, args: Any, features: Tensor) -> Tensor:
         sides = [

@@ -28,6 +28,7 @@ class FittingEmbeddings:
 
     fitting: tuple[TextualInversion, ...]
     skipped: Mapping[str, str]  # why, by names: of another width, or of no file that can be read
+    version: tuple[Identity, ...] = ()  # another one after any file has changed
 
 
 class EmbeddingCache:
@@ -54,7 +55,9 @@ class EmbeddingCache:
         }
         names = {inversion.name for inversion in fitting}
         return FittingEmbeddings(
-            fitting, {name: why for name, why in others.items() if name not in names}
+            fitting,
+            {name: why for name, why in others.items() if name not in names},
+            tuple(file.identity for file in files),
         )
 
     def _vectors(self, file: ModelFile) -> Tensor | str:

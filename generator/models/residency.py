@@ -128,7 +128,10 @@ class Residency:
         ram_headroom: Callable[[], int],
         device: Device | None = None,
         trim: Callable[[], None] = return_freed_memory,
+        is_shared: Callable[[], bool] = lambda: False,
     ) -> None:
+        """``is_shared``: whether other jobs are under way, whose weights stay in use."""
+        self._is_shared = is_shared
         self._ram_headroom = ram_headroom
         self._device = device
         self._trim = trim
@@ -203,7 +206,9 @@ class Residency:
         self._residents.append(Resident(kind, file, value, size, on_device, base=base))
 
     def release(self, *kinds: ResidentKind) -> None:
-        """Nothing of these ``kinds`` (none given: of all) is in use any more."""
+        """Nothing of these ``kinds`` (none given: of all) is in use by the one job any more."""
+        if self._is_shared():
+            return
         for resident in self._residents:
             if not kinds or resident.kind in kinds:
                 resident.in_use = False

@@ -9,14 +9,21 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 
 import torch
 from torch import Tensor, nn
 
 from generator.models.offload import device_of
-from generator.prompt.chunks import Chunk, Trigger, layout_chunks, layout_chunks_old
+from generator.prompt.chunks import (
+    Chunk,
+    Trigger,
+    layout_chunks,
+    layout_chunks_old,
+)
 from generator.prompt.grammar import ScheduledText, Timing, schedule_prompt, split_and
 from generator.prompt.limits import check_chunks
+from generator.prompt.text_cache import KeptTexts, TextShelf
 from generator.prompt.text_encoder import EncodedTokens, TextEncoder, encode_tokens
 from generator.prompt.tokenizer import Tokenizer
 
@@ -106,6 +113,7 @@ class PromptEncoder:
         default_factory=dict
     )  # textual inversions met, in order
     pause: Callable[[], None] = lambda: None  # called between pieces of work; may raise to end it
+    shelf: TextShelf | None = None  # where encodings are kept for other jobs
 
     def encode(self, texts: Sequence[str]) -> EncodedTexts:
         """Encode texts of one prompt, padded to the same chunk count.
@@ -113,6 +121,16 @@ class PromptEncoder:
         Texts of one call share the normalisation of the "Original" emphasis mode. Raises
         :class:`generator.errors.BadRequest` for more chunks than are encoded.
         """
+        shelf = None if self.learning else self.shelf
+        kept = shelf.find(texts) if shelf else None
+        if kept is None:
+            kept = self._encode(texts)
+            if shelf:
+                shelf.keep(texts, kept)
+        self.used_embeddings |= dict.fromkeys(kept.inversions)
+        return kept.encoded
+
+    def _encode(self, texts: Sequence[str]) -> KeptTexts:
         rows: list[list[Chunk]] = []
         for text in texts:
             self.pause()
@@ -121,9 +139,12 @@ class PromptEncoder:
         check_chunks(len(rows), longest)
         for row in rows:
             row.extend(list(self._chunks_of("")) * (longest - len(row)))
-        columns = [self._encode_chunks(column) for column in zip(*rows, strict=True)]
+        columns_of_chunks = [*zip(*rows, strict=True)]
+        columns = [self._encode_chunks(column) for column in columns_of_chunks]
         contexts = torch.cat([column.contexts for column in columns], dim=1)
-        return EncodedTexts(contexts, columns[0].pooled)
+        chunks = chain.from_iterable(columns_of_chunks)
+        names = dict.fromkeys(placed.name for chunk in chunks for placed in chunk.embeddings)
+        return KeptTexts(EncodedTexts(contexts, columns[0].pooled), tuple(names))
 
     def _chunks_of(self, text: str) -> tuple[Chunk, ...]:
         parse = self.options.emphasis != "None"
@@ -206,7 +227,6 @@ class PromptEncoder:
             for row, chunk in enumerate(chunks):
                 for placed in chunk.embeddings:
                     vectors = by_name[placed.name]
-                    self.used_embeddings[placed.name] = None
                     start = placed.offset + 1  # after the start mark
                     result[row, start : start + len(vectors)] = vectors.to(result)
             return result

@@ -35,7 +35,7 @@ class RowSplitter:
             return self._in_parts(x, t, context, rows, self._most)
         if len(x) == 1:
             return self._relief.run(
-                lambda: self._predict(x, t, context, rows), restore=self._remember()
+                lambda: self._predict(x, t, context, rows), restore=self._remember(), here=True
             )
         return self._relief.run(
             lambda: self._predict(x, t, context, rows),
@@ -44,6 +44,7 @@ class RowSplitter:
                 lambda: self._in_parts(x, t, context, rows, (len(x) + 1) // 2),
             ),
             restore=self._remember(),
+            here=True,  # the call may wait for those of other jobs
         )
 
     def _in_parts(self, x: Tensor, t: Tensor, context: Tensor, rows: Rows, most: int) -> Tensor:

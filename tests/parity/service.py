@@ -64,7 +64,8 @@ class Service:
 
     def post(self, path: str, body: object) -> ServiceReply:
         """Send JSON and wait for the answer."""
-        answer = self.client.post(path, json=body)
+        client = self.client.application.test_client()  # for this thread
+        answer = client.post(path, json=body)
         return ServiceReply(answer.status_code, answer.get_json())
 
 
@@ -89,19 +90,19 @@ def build_engine(goldens: Path, data_dir: Path) -> Engine:
 
 
 @contextmanager
-def run_with_goldens(goldens: Path, data_dir: Path) -> Iterator[Service]:
+def run_with_goldens(goldens: Path, data_dir: Path, max_joint_jobs: int = 1) -> Iterator[Service]:
     """An Easel with the options that were in force at the recording, previews aside."""
     registry = copy_models(goldens, data_dir)
     recorded = json.loads((goldens / "checkpoint" / "config.json").read_text("utf-8"))
     changed = {**recorded, "live_previews_enable": False}
     (data_dir / "config.json").write_text(json.dumps(changed), "utf-8")
-    with run_service(data_dir, registry) as running:
+    with run_service(data_dir, registry, max_joint_jobs=max_joint_jobs) as running:
         yield running
 
 
 @contextmanager
 def run_service(
-    data_dir: Path, registry: Registry, config: Config | None = None
+    data_dir: Path, registry: Registry, config: Config | None = None, max_joint_jobs: int = 1
 ) -> Iterator[Service]:
     """An Easel over what lies in a data directory, a worker beside it.
 
@@ -116,13 +117,23 @@ def run_service(
     host = create_host(Side.WORKER, config, options, log) if has_plugins else None
     listener = PluginListener(host) if host else None
     models = Registry(registry.folders, registry.hash_cache)
-    engine = Engine(models, styles_files=[data_dir / "styles.csv"], listener=listener)
+    engine = Engine(
+        models,
+        styles_files=[data_dir / "styles.csv"],
+        listener=listener,
+        step_batching=max_joint_jobs > 1,
+    )
     services = make_services(config, store, registry, options)
     worker = Worker(
         WorkerId.parse("cpu@parity:1"),
         store,
         engine,
-        WorkerSettings(data_dir, catch_up=models.catch_up),
+        WorkerSettings(
+            data_dir,
+            catch_up=models.catch_up,
+            max_joint_jobs=max_joint_jobs,
+            turn=engine.turn,
+        ),
         WorkerPlugins(host),
     )
     thread = threading.Thread(target=worker.run)

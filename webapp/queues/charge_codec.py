@@ -47,14 +47,24 @@ def answered_charge(
 
 
 def unanswered_charge(
-    frame: Frame, worker: WorkerId, token: str, leased_at: float, ended_at: float, outcome: Outcome
+    frame: Frame,
+    worker: WorkerId,
+    token: str,
+    leased_at: float,
+    ended_at: float,
+    outcome: Outcome,
+    gpu_seconds: float | None = None,
 ) -> Charge:
-    """The charge of a delivery that nothing came of."""
+    """The charge of a delivery that nothing came of.
+
+    ``gpu_seconds`` as its worker told them; None where it did not: all the time that it had it.
+    """
+    seconds = ended_at - leased_at if gpu_seconds is None else gpu_seconds
     return Charge(
         **_charged_frame(frame),
         delivery=token,
         ended_at=ended_at,
-        gpu_seconds=max(ended_at - leased_at, 0.0),
+        gpu_seconds=max(seconds, 0.0),
         queue_seconds=max(leased_at - frame.put_at, 0.0),
         model=frame.checkpoint,
         device=device_of(worker),

@@ -15,6 +15,7 @@ from webapp.files.output_files import has_link_in_path, is_protected
 from webapp.queues.job_codec import EasExtras
 
 NAMES = ("id_task", "uid", "save_dir", "sd_model_checkpoint", "sd_vae")
+DETERMINISTIC = "deterministic"  # ours: a request shares no call of the network with others
 IMAGE_LINK = "image_link"  # of img2img; read with its pictures
 MAX_PATH_LENGTH = 1000  # characters; file systems stop at 4096 bytes, the names below it included
 MAX_NAME_BYTES = 255  # bytes of one folder's name
@@ -44,6 +45,14 @@ def split_extras(alwayson: Mapping[str, object]) -> EasExtras | None:
     if not values:
         return None
     return EasExtras(**{name: to_text(name, value) for name, value in values.items()})
+
+
+def is_deterministic(alwayson: Mapping[str, object]) -> bool:
+    """Whether ``alwayson_scripts`` ask for the same bits whoever else draws. Raises ``Refused``."""
+    value = alwayson.get(DETERMINISTIC)
+    if value is not None and not isinstance(value, bool):
+        raise Refused(f"alwayson_scripts.{DETERMINISTIC}: true or false is expected.")
+    return bool(value)
 
 
 def lenient_extras(alwayson: Mapping[str, object]) -> EasExtras | None:

@@ -77,6 +77,13 @@ class GenerationBody(OutputFields, TaskFields, JobFields):
     route: ClassVar[Route]
     ranges: ClassVar[Mapping[str, tuple[float, float]]] = {}  # of the route's own numbers
 
+    deterministic: Bool | None = None  # ours: the same bits whoever else draws
+
+    def fields_to_echo(self) -> dict[str, object]:
+        """Every field of AUTOMATIC1111's, NULLs included, and of ours what was sent."""
+        hidden = {"deterministic"} if self.deterministic is None else set()
+        return {name: value for name, value in self if name not in hidden}
+
 
 Body = TypeVar("Body", bound=BaseModel)
 

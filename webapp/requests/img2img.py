@@ -142,7 +142,7 @@ def read_mask(body: Img2Img, context: RequestContext) -> Mask:
 
 def echo_parameters(body: Img2Img) -> dict[str, object]:
     """The answer's ``parameters``: the pictures are left out unless they were asked for."""
-    parameters = dict(body)
+    parameters = body.fields_to_echo()
     if not body.include_init_images:
         parameters |= {"init_images": None, "mask": None}
     return parameters

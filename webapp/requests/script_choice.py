@@ -97,7 +97,8 @@ def check_script_names(
     selectable = SELECTABLE[route] | {entry.title for entry in context.scripts(route)}
     for name in always_on:
         linked = name == eas.IMAGE_LINK and route == "img2img"
-        if name in context.panels or name in eas.NAMES or linked or name.lower() == ADETAILER:
+        ours = name in context.panels or name in eas.NAMES or name == eas.DETERMINISTIC
+        if ours or linked or name.lower() == ADETAILER:
             continue
         if name.lower() in selectable:
             raise Refused("Cannot have a selectable script in the always on scripts params")

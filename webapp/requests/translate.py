@@ -68,6 +68,7 @@ def translate_body(body: GenerationBody, context: RequestContext) -> AcceptedReq
         checkpoint=choose_checkpoint(overrides, extras, context),
         vae=choose_vae(overrides, extras, context),
         tiling=is_tiling(body, overrides, context),
+        deterministic=bool(body.deterministic) or eas.is_deterministic(body.alwayson_scripts),
         face_restorer=choose_face_restorer(body, overrides, context),
         styles=tuple(body.styles or ()),
         disable_extra_networks=bool(body.disable_extra_networks),
@@ -149,4 +150,6 @@ def is_tiling(
 
 def echo_parameters(body: GenerationBody) -> dict[str, object]:
     """The answer's ``parameters``: every field, NULLs included."""
-    return img2img.echo_parameters(body) if isinstance(body, Img2Img) else dict(body)
+    if isinstance(body, Img2Img):
+        return img2img.echo_parameters(body)
+    return body.fields_to_echo()

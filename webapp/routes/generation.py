@@ -8,6 +8,7 @@ from uuid import uuid4
 from flask import Blueprint, Response, g, request
 from typing_extensions import TypedDict
 
+from generator.joinable import may_share_calls
 from generator.prompt.styles import read_styles
 from generator.request import GenerationRequest
 from generator.scripts.workload import JobSize
@@ -18,6 +19,7 @@ from webapp.http.openapi import Base64, RouteNote, with_note
 from webapp.http.url_fetch import fetch_rules
 from webapp.queues.contracts.frame import Frame
 from webapp.queues.job_codec import GENERATE, AnswerForm, EasExtras, QueuedGeneration, encode_job
+from webapp.queues.joint_jobs import JOIN_TAG
 from webapp.queues.quotas import ASKED_TAG
 from webapp.requests import eas
 from webapp.requests.context import RequestContext
@@ -45,6 +47,7 @@ from webapp.services import Services
 from webapp.settings.data_dir import styles_files
 from webapp.settings.foreign_options import split_foreign
 from webapp.settings.option_store import without_nulls
+from webapp.user_trees import UserTree
 from webapp.version import INFOTEXT_VERSION
 
 
@@ -212,15 +215,31 @@ def check_enforced(body: GenerationBody, services: Services) -> None:
 
 def frame_of(job: QueuedGeneration, task: str, services: Services, size: JobSize) -> Frame:
     """The frame that carries a job of this size."""
+    title = title_of(job.request, services)
+    joins = {JOIN_TAG: join_tag(title, services)} if may_share_calls(job.request) else {}
     return Frame(
         id=uuid4().hex,
         kind=GENERATE,
         body=encode_job(job),
         owner=caller().name,
-        checkpoint=title_of(job.request, services),
-        tags={TASK_TAG: task, ROUTE_TAG: job.route, ASKED_TAG: str(size.pictures)},
+        checkpoint=title,
+        tags={TASK_TAG: task, ROUTE_TAG: job.route, ASKED_TAG: str(size.pictures), **joins},
         work=size.megapixel_steps,
     )
+
+
+def join_tag(title: str, services: Services) -> str:
+    """Jobs with the same tag are of the same checkpoint: another user's may have its title."""
+    tree = services.trees.current()
+    if not tree.name or (title and not is_own(title, tree)):
+        return f"checkpoint {title}"
+    return f"checkpoint of {tree.name} {title}"
+
+
+def is_own(title: str, tree: UserTree) -> bool:
+    """Whether a checkpoint lies in the caller's own tree."""
+    folder = tree.config.data_dir.absolute()
+    return tree.registry.find_checkpoint(title).path.is_relative_to(folder)
 
 
 def title_of(wanted: GenerationRequest, services: Services) -> str:

@@ -154,6 +154,7 @@ class Config:
     workers_max: int | None = None  # None: one a device
     idle_seconds: int = 300  # after which a worker beyond the least ends
     worker_hang_seconds: int = 600  # between two steps; 0: for ever
+    max_joint_jobs: int = 8  # of one checkpoint, side by side in a worker
     max_job_megapixel_steps: int = 250_000
     stop_when_client_leaves: bool = False
     half: bool = True

@@ -662,6 +662,16 @@ FLAGS: tuple[Flag, ...] = (
         most=1024,
     ),
     Flag(
+        "max-joint-jobs",
+        "integer",
+        "max_joint_jobs",
+        "Jobs of one checkpoint that a worker draws side by side, sharing calls of the network; "
+        "1: one after another. Default: 8.",
+        DEVICE,
+        least=1,
+        most=64,
+    ),
+    Flag(
         "max-job-megapixel-steps",
         "integer",
         "max_job_megapixel_steps",

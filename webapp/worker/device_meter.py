@@ -7,6 +7,7 @@ up the whole: jobs that are drawn in one call of the network, each with its rows
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from webapp.queues.charge_codec import device_of
 from webapp.queues.contracts.charges import BusyTime
@@ -34,11 +35,20 @@ class DeviceMeter:
             self._weights[job], self._seconds[job] = weight, 0.0
 
     def weigh(self, job: str, weight: float) -> None:
-        """What a job takes of calls of the network that it shares, as its rows times their size."""
+        """What a job takes of the device from now on, beside others: in calls of the network that
+        it shares its rows, 0 while it waits. Where nobody has a weight, all take as much.
+        """
         with self._lock:
             self._divide()
             if job in self._weights:
                 self._weights[job] = weight
+
+    def stop(self, job: str) -> float:
+        """The job holds the device no longer; its seconds, which may be read until it ends."""
+        with self._lock:
+            self._divide()
+            self._weights.pop(job, None)
+            return self._seconds.get(job, 0.0)
 
     def end(self, job: str) -> float:
         """The job holds the device no longer; its seconds. 0 for one that did not begin."""
@@ -46,6 +56,12 @@ class DeviceMeter:
             self._divide()
             self._weights.pop(job, None)
             return self._seconds.pop(job, 0.0)
+
+    def read_seconds(self, job: str) -> float:
+        """The job's seconds up to now. 0 for one that does not run."""
+        with self._lock:
+            self._divide()
+            return self._seconds.get(job, 0.0)
 
     def read_busy_seconds(self) -> float:
         """Seconds in which at least one job ran, up to now."""
@@ -64,6 +80,23 @@ class DeviceMeter:
         for job, weight in self._weights.items():
             share = weight / total if total > 0 else 1 / len(self._weights)
             self._seconds[job] += passed * share
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceShare:
+    """One job's part of what a meter measures."""
+
+    meter: DeviceMeter
+    job: str
+
+    @property
+    def seconds(self) -> float:
+        """Of the device, so far."""
+        return self.meter.read_seconds(self.job)
+
+    def weigh(self, weight: float) -> None:
+        """See :meth:`DeviceMeter.weigh`."""
+        self.meter.weigh(self.job, weight)
 
 
 class BusyReport:

@@ -1,7 +1,7 @@
 """What a worker does with a job: one handler for each kind of frame. Imports no torch."""
 
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -34,7 +34,7 @@ from webapp.queues.contracts.frame import Answer, Lease
 from webapp.requests.save_options import estimate_bytes
 from webapp.worker.detection import MapEngine, detect_maps
 from webapp.worker.embedding_jobs import EmbeddingEngine, create_embedding, train_embedding
-from webapp.worker.expected_pace import ExpectedPace
+from webapp.worker.expected_pace import JobPace
 from webapp.worker.extras_responses import compose_extras
 from webapp.worker.image_writer import SavedPictures, check_free_space, save_all
 from webapp.worker.lease_keeper import LeaseKeeper
@@ -46,6 +46,9 @@ DRAWN_WITH_CHECKPOINT = frozenset({job_codec.GENERATE, job_codec.TRAIN_EMBEDDING
 
 KeepLease = Callable[[Lease, Snapshot], LeaseKeeper]
 """A context that keeps the lease alive, publishes progress and checks for stop requests."""
+
+
+Turn = Callable[[], AbstractContextManager[object]]
 
 
 class WorkerEngine(EmbeddingEngine, MapEngine, Protocol):
@@ -77,16 +80,19 @@ class JobHandlers:
         engine: WorkerEngine,
         data_dir: Path,
         host: Host | None,
-        pace: ExpectedPace,
+        pace_of: Callable[[Lease], JobPace],
         keep_lease: KeepLease,
+        turn: Turn = nullcontext,
         state_folder: Path | None = None,
     ) -> None:
+        """``turn``: a context in which no other job of the engine computes, or calls a plugin."""
         self.engine = engine
         self.data_dir = data_dir
         self.state_folder = state_folder or data_dir / STATE_FOLDER
         self.host = host
-        self.pace = pace
+        self.pace_of = pace_of
         self.keep_lease = keep_lease
+        self.turn = turn
         self.table: dict[str, Callable[[Lease], Answer]] = {
             job_codec.GENERATE: self.generate,
             job_codec.EXTRAS: self.enlarge,
@@ -101,7 +107,7 @@ class JobHandlers:
 
     def in_workspace(self, workspace: Workspace[WorkerEngine]) -> "JobHandlers":
         """The same handlers with the models and the folder of one user."""
-        terms = (self.host, self.pace, self.keep_lease, self.state_folder)
+        terms = (self.host, self.pace_of, self.keep_lease, self.turn, self.state_folder)
         return JobHandlers(workspace.engine, workspace.data_dir, *terms)
 
     def find(self, kind: str) -> Callable[[Lease], Answer]:
@@ -117,16 +123,17 @@ class JobHandlers:
         with self.keep_lease(lease, job.request.options) as lease_keeper:
             if job.save:
                 check_free_space(job, self.data_dir, estimate_bytes(job.request))
-            self.pace.begin(batch_megapixels(job.request))
+            pace = self.pace_of(lease)
+            pace.begin(batch_megapixels(job.request))
             generation = self.engine.run(job.request, lease_keeper)
-            self.pace.finish()
-            lease_keeper.confirm(self.pace.finish)
+            pace.finish()
+            lease_keeper.confirm(pace.finish)
             journal = SaveJournal.for_job(self.state_folder, lease.frame.id)
             output_filter = self.make_output_filter(job.request.user_name)
             saved = save_all(job, generation, self.data_dir, datetime.now(), journal, output_filter)
             generation = replace(generation, facts=output_filter.merge_facts(generation.facts))
             if self.host:
-                self.host.ask("after_save", paths=saved.paths, request=job.request)
+                self.ask_in_turn(self.host, "after_save", paths=saved.paths, request=job.request)
             answer = compose_answer(job, generation, saved, skipped=lease_keeper.skipped)
             done = lease_keeper.share_done if generation.stopped else 1.0
             return replace(answer, output=measure_output(generation, saved, done))
@@ -137,7 +144,7 @@ class JobHandlers:
         with self.keep_lease(lease, Snapshot()) as lease_keeper:
             lease_keeper(Progress("extras", 0, 1, 0, 1), None)
             extras = self.engine.enlarge(job.request)
-            lease_keeper.confirm(self.pace.finish)
+            lease_keeper.confirm(self.pace_of(lease).finish)
         return replace(compose_extras(job, extras), output=JobOutput(len(extras.images)))
 
     def detect_maps(self, lease: Lease) -> Answer:
@@ -186,11 +193,17 @@ class JobHandlers:
             return
         with suppress(ValidationError):  # that is what failed, and it has been logged
             request = job_codec.decode_job(lease.frame.body).request
-            self.host.ask("job_failed", error=error, request=request)
+            self.ask_in_turn(self.host, "job_failed", error=error, request=request)
+
+    def ask_in_turn(self, host: Host, hook: str, **facts: object) -> None:
+        """Call plugins while no other job calls any: they are used to one job at a time."""
+        with self.turn() if host.implements(hook) else nullcontext():
+            host.ask(hook, **facts)
 
     def make_output_filter(self, caller: str) -> OutputFilter:
         """The filter for pictures that the engine does not pass through plugins itself."""
-        return OutputFilter(PluginListener(self.host) if self.host else NullListener(), caller)
+        listener = PluginListener(self.host, self.turn) if self.host else NullListener()
+        return OutputFilter(listener, caller)
 
 
 def measure_output(generation: Generation, saved: SavedPictures, done: float) -> JobOutput:

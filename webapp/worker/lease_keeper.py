@@ -22,6 +22,7 @@ from webapp.queues.contracts.progress import ProgressBoard, share_done
 from webapp.queues.contracts.queue import Queue
 from webapp.queues.contracts.stop_requests import StopRequests
 from webapp.queues.errors import QueueError, StoreUnavailable
+from webapp.worker.device_meter import DeviceShare
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -57,8 +58,12 @@ class LeaseKeeper:
         abandoned: threading.Event | None = None,
         step: Callable[[], None] = lambda: None,
         tell_busy: Callable[[], None] = lambda: None,
+        share: DeviceShare | None = None,
     ) -> None:
-        """``step`` is called in the engine's thread at each step, ``tell_busy`` with a renewal."""
+        """``step`` is called in the engine's thread at each step, ``tell_busy`` with a renewal.
+
+        ``share``: the job's, of the device.
+        """
         self.store = store
         self.lease = lease
         self.preview_interval = (
@@ -68,6 +73,7 @@ class LeaseKeeper:
         self.abandoned = abandoned or threading.Event()
         self.step = step
         self.tell_busy = tell_busy
+        self.share = share
         self._lost = threading.Event()
         self._ended = threading.Event()
         self._changed = threading.Event()
@@ -113,6 +119,11 @@ class LeaseKeeper:
                 self._stop, self.skipped = Stop.NO, True
         self._changed.set()
         return stop
+
+    def hold_device(self, weight: float) -> None:
+        """The job's weight among those that share the device: the watch is a ``DeviceWatch``."""
+        if self.share is not None:
+            self.share.weigh(weight)
 
     def confirm(self, beat: Callable[[], None] = lambda: None) -> None:
         """See that the lease is ours before anything is saved. Raises LeaseLost, Abandoned.
@@ -167,7 +178,8 @@ class LeaseKeeper:
     def _renew(self) -> None:
         if self._ended.is_set():
             return
-        if not self.store.renew(self.lease):
+        seconds = self.share.seconds if self.share else None
+        if not self.store.renew(self.lease, seconds):
             self._lost.set()
         self._cut_off = False
 

@@ -23,6 +23,7 @@ from generator.request import (
     Snapshot,
     Stop,
 )
+from plugins.engine_listener import PluginListener
 from plugins.host import Choice, Host
 from webapp.errors import error_answer, status_of
 from webapp.logs import bind_for_block
@@ -34,17 +35,20 @@ from webapp.queues.contracts.queue_store import QueueStore
 from webapp.queues.contracts.worker_commands import DRAIN, LOAD, PLUGINS, UNLOAD
 from webapp.queues.drawn_pictures import DrawnPictures
 from webapp.queues.errors import QueueError, StoreUnavailable
+from webapp.queues.joint_jobs import JOIN_TAG, may_join
 from webapp.queues.worker_id import WorkerId
 from webapp.requests.eas import EasStatus
 from webapp.version import VERSION
-from webapp.worker.device_meter import BusyReport, DeviceMeter
-from webapp.worker.expected_pace import ExpectedPace
+from webapp.worker.device_meter import BusyReport, DeviceMeter, DeviceShare
+from webapp.worker.expected_pace import ExpectedPace, JobPace
 from webapp.worker.heartbeat import HeartbeatThread, process_memory
 from webapp.worker.job_handlers import (
     DRAWN_WITH_CHECKPOINT,
     JobHandlers,
+    Turn,
     WorkerEngine,
 )
+from webapp.worker.joint_jobs import JointJobs
 from webapp.worker.lease_keeper import Abandoned, LeaseKeeper, LeaseLost
 from webapp.worker.picture_keeper import PictureKeeper
 from webapp.worker.prefetcher import Prefetcher, ReadAhead
@@ -55,6 +59,7 @@ from webapp.worker.user_workspaces import UnknownUser, Workspace
 from webapp.worker.warm_up import warm_up_request
 
 IDLE_WAIT_SECONDS = 0.5  # seconds a worker waits for work before it looks at its signals
+YIELD_SECONDS = 0.1  # ... for which what waits is left to a worker that has nothing to do
 RETRY_PAUSES = (0.2, 1.0, 5.0)  # seconds before the store is tried again; the last for ever
 
 
@@ -73,7 +78,8 @@ class WorkerSettings:
     ``shared_plugins``: users' jobs pass others' plugins than those that Easel ships, too.
     ``read_ahead`` brings a checkpoint from the disk near while a job runs. ``trim`` gives what jobs
     freed back to the system. ``joined``: no supervisor started it; ``reason_to_leave`` says why it
-    no longer fits its service.
+    no longer fits its service. ``max_joint_jobs`` are drawn side by side at most; in a ``turn``
+    none of them computes.
     """
 
     data_dir: Path
@@ -88,6 +94,8 @@ class WorkerSettings:
     models_folder: str = ""
     joined: bool = False
     reason_to_leave: Callable[[], str] = lambda: ""
+    max_joint_jobs: int = 1
+    turn: Turn = nullcontext
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +130,24 @@ class Worker:
         self.busy_report = BusyReport(worker_id, self.meter, store.add_busy_time)
         self.warm_up = settings.warm_up
         self.state = "idle"
-        self.lease: Lease | None = None
+        self.leases: dict[str, Lease] = {}
+        """Of the jobs that run, by their tokens."""
+        self.paces: dict[str, JobPace] = {}
+        self.joint_jobs = JointJobs(
+            lambda lease: self.try_until_done(lambda: self.serve(lease), once=True)
+        )
         self.is_untrimmed = False  # something was drawn since memory was given back
         self.drawn_pictures = DrawnPictures(settings.data_dir / STATE_FOLDER)
-        self.shutdown = Shutdown(lambda: bool(self.lease), self.release_running)
+        self.shutdown = Shutdown(lambda: bool(self.leases), self.release_running)
         self.pause: Callable[[float], object] = self.shutdown.draining.wait
         """Waits for so many seconds, or less when the worker is told to end."""
         self.handlers = JobHandlers(
-            engine, settings.data_dir, plugins.host, self.pace, self.keep_lease
+            engine,
+            settings.data_dir,
+            plugins.host,
+            lambda lease: self.paces[lease.token],
+            self.keep_lease,
+            settings.turn,
         )
 
     def run(self) -> int:
@@ -151,6 +169,7 @@ class Worker:
             )
             while not self.shutdown.draining.is_set():
                 self.try_until_done(self.run_once)
+            self.joint_jobs.wait_for_all()
         finally:
             heartbeat.stop()
             if prefetcher:
@@ -192,7 +211,7 @@ class Worker:
             return None
 
         def loaded_while_working() -> Sequence[str] | None:
-            return self.engine.loaded_checkpoints if self.lease else None
+            return self.engine.loaded_checkpoints if self.leases else None
 
         prefetcher = Prefetcher(
             self.store, loaded_while_working, self.settings.read_ahead, self.log
@@ -201,20 +220,61 @@ class Worker:
         return prefetcher
 
     def run_once(self) -> None:
-        """Carry out the pending command and run one job, if there are any."""
+        """Carry out the pending command and run one job, or start it, if there are any."""
         self.pace.rest()
         self.run_command()
         if self.shutdown.draining.is_set():
             return
+        if self.joint_jobs.tag is None:
+            self.take_first()
+        else:
+            self.take_beside(self.joint_jobs.tag)
+
+    def take_first(self) -> None:
+        """Run a job, or start one that others may join; where none waits, load ahead or trim."""
         lease = self.store.take(self.id, self.engine.loaded_checkpoints, self._take_timeout())
         if lease is None and self.warm_up is None:
             self.trim_once()
             return
         self.is_untrimmed = True
-        if lease is not None:
-            self.serve(lease)
-        else:
+        if lease is None:
             self.load_ahead()
+        elif self.may_run_beside_others(lease):
+            self.joint_jobs.start(lease)
+        else:
+            self.serve(lease)
+
+    def take_beside(self, running: str) -> None:
+        """Start one more job beside those of this tag, or wait until one of them has ended."""
+        if self.joint_jobs.count >= self.max_joint_jobs():
+            self.joint_jobs.wait_for_end(IDLE_WAIT_SECONDS)
+            return
+        if self.is_another_idle():
+            self.joint_jobs.wait_for_end(YIELD_SECONDS)
+            return
+        loaded, until = self.engine.loaded_checkpoints, time.monotonic() + IDLE_WAIT_SECONDS
+        lease = self.store.take(self.id, loaded, IDLE_WAIT_SECONDS, running)
+        if lease is not None:
+            self.joint_jobs.start(lease)
+        else:  # nothing waits, or what is next waits for them to end
+            self.joint_jobs.wait_for_end(max(until - time.monotonic(), 0.0))
+
+    def is_another_idle(self) -> bool:
+        """Whether another worker has no job: what waits is left to that one, and its device."""
+        return any(each.state == "idle" for each in self.store.workers() if each.id != self.id)
+
+    def max_joint_jobs(self) -> int:
+        """How many jobs may be drawn side by side: one, while a plugin follows each step."""
+        host = self.plugins.host
+        if host is not None and PluginListener(host).follows_sampling:
+            return 1
+        return self.settings.max_joint_jobs
+
+    def may_run_beside_others(self, lease: Lease) -> bool:
+        """Whether a job that was taken leaves room for others."""
+        return self.max_joint_jobs() > 1 and may_join(
+            lease.frame.tags, lease.frame.deliveries - 1, lease.frame.tags.get(JOIN_TAG, "")
+        )
 
     def trim_once(self) -> None:
         """Give back the memory that jobs freed, unless a next job waits, which would take it."""
@@ -241,10 +301,12 @@ class Worker:
             self.pause(seconds)
 
     def run_command(self) -> None:
-        """Do what every worker was asked to, between two jobs."""
+        """Do what every worker was asked to, when no job runs."""
         command = self.store.pending_command(self.id)
         if command is None:
             return
+        if command.verb != DRAIN:
+            self.joint_jobs.wait_for_all()
         if command.verb == DRAIN:
             self.drain()
         elif command.verb == UNLOAD:
@@ -275,17 +337,19 @@ class Worker:
 
     def serve_logged(self, lease: Lease) -> None:
         """Serve the frame; every log line carries the job's id."""
-        self.state, self.lease = "working", lease
-        waited, started = time.time() - lease.frame.put_at, time.monotonic()
-        self.meter.begin(lease.frame.id)
+        self.leases[lease.token] = lease
+        pace = self.paces[lease.token] = self.pace.job()
+        waited = time.time() - lease.frame.put_at
+        self.meter.begin(lease.token, 0.0)  # more once it holds the device
         held_before = self.engine.loaded_checkpoints
-        self.pace.begin(stepped=lease.frame.kind in DRAWN_WITH_CHECKPOINT)
+        pace.begin(stepped=lease.frame.kind in DRAWN_WITH_CHECKPOINT)
         try:
             answer = self.answer_frame(lease)
-            seconds = self.meter.end(lease.frame.id)
+            seconds, ended = self.meter.stop(lease.token), time.monotonic()
             status = self.store_answer(lease, answer, seconds)
             self.log.info("job %s: %d in %.2f s", lease.frame.id, status, seconds)
-            self.log_times(lease, waited, seconds, time.monotonic() - started - seconds)
+            stored = time.monotonic() - ended
+            self.log_times(lease, waited, seconds, stored)
             self.count_cache(lease, held_before)
             self.tell_busy()
         except LeaseLost:
@@ -294,20 +358,20 @@ class Worker:
             self.log.info("job %s: given back", lease.frame.id)
             self.release(lease)
         finally:
-            self.meter.end(lease.frame.id)
-            self.state, self.lease = "idle", None
+            pace.end()
+            self.meter.end(lease.token)
+            del self.paces[lease.token], self.leases[lease.token]
 
     def release(self, lease: Lease) -> None:
         """Give a job back; where that cannot be stored, its lease runs out."""
         try:
-            self.store.release(lease)
+            self.store.release(lease, self.meter.read_seconds(lease.token))
         except (QueueError, sqlite3.Error) as error:
             self.log.error("job %s: not given back, its lease runs out: %s", lease.frame.id, error)
 
     def release_running(self) -> None:
-        """Give the running job back, if there is one, and be shown no longer."""
-        lease = self.lease
-        if lease is not None:
+        """Give the running jobs back, if there are any, and be shown no longer."""
+        for lease in tuple(self.leases.values()):
             self.release(lease)
         self.leave_list()
 
@@ -395,8 +459,9 @@ class Worker:
     def keep_lease(self, lease: Lease, options: Snapshot) -> LeaseKeeper:
         """A context that keeps the lease alive, publishes progress and checks for stop requests."""
         terms = (
-            self.store, lease, options, self.log, self.shutdown.abandoned, self.pace.step,
-            self.busy_report.tell,
+            self.store, lease, options, self.log, self.shutdown.abandoned,
+            self.paces[lease.token].step, self.busy_report.tell,
+            DeviceShare(self.meter, lease.token),
         )  # fmt: skip
         if job_codec.PICTURES_TAG in lease.frame.tags:
             return PictureKeeper(self.drawn_pictures, *terms)
@@ -437,7 +502,7 @@ class Worker:
                     answer = error_answer(error)  # may still fit where pictures did not
             if self.shutdown.draining.is_set():
                 raise Abandoned  # it is drawn again after the next start
-            self.pace.rest()
+            self.paces[lease.token].rest()
             self.pause(pause)
             self.renew_lease(lease)
         try:
@@ -449,7 +514,7 @@ class Worker:
     def renew_lease(self, lease: Lease) -> None:
         """Renew a lease where the disk lets us. Raises ``LeaseLost``."""
         try:
-            if not self.store.renew(lease):
+            if not self.store.renew(lease, self.meter.read_seconds(lease.token)):
                 raise LeaseLost
         except (QueueError, sqlite3.Error) as error:
             self.log.warning("job %s: its lease was not renewed: %s", lease.frame.id, error)
@@ -492,20 +557,21 @@ class Worker:
         """What a heartbeat tells that may change at any moment; cheap."""
         return (
             self.state,
-            self.lease,
+            tuple(self.leases),
             self.engine.loaded_checkpoints,
             self.shutdown.draining.is_set(),
         )
 
     def current_state(self) -> WorkerState:
         """What the worker does at this moment."""
-        lease = self.lease
+        leases = tuple(self.leases.values())
+        state = "working" if leases else self.state
         return WorkerState(
             id=self.id,
-            state="draining" if self.shutdown.draining.is_set() else self.state,
+            state="draining" if self.shutdown.draining.is_set() else state,
             checkpoint=next(iter(self.engine.loaded_checkpoints), ""),
             also_loaded=tuple(self.engine.loaded_checkpoints[1:]),
-            job=lease.frame.id if lease else "",
+            job=leases[0].frame.id if leases else "",
             seen_at=time.time(),
             memory=self.settings.measure(),
             version=VERSION,

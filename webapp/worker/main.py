@@ -95,6 +95,7 @@ def engine_of(config: Config, registry: Registry, device: str, listener: Listene
         most_megapixel_steps=config.max_job_megapixel_steps,
         memory=memory_limits(config),
         codeformer=config.codeformer,
+        step_batching=config.max_joint_jobs > 1,
     )
 
 
@@ -245,6 +246,8 @@ def work(
         models_folder=str(config.models_folder),
         joined=joined,
         reason_to_leave=membership.reason_to_leave if membership else lambda: "",
+        max_joint_jobs=config.max_joint_jobs if engine.shares_calls else 1,
+        turn=engine.turn,
     )
     plugins = WorkerPlugins(
         host, lambda: read_choice(config, options.get(), options.enabled_plugins())

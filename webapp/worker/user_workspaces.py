@@ -4,6 +4,7 @@ A name in a job means what it means to its owner. The web process has resolved i
 models; the worker does so again, never by anybody else's.
 """
 
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -51,20 +52,22 @@ class UnknownUser(GeneratorError):
 
 
 class UserWorkspaces(Generic[Engine]):
-    """Workspaces by the name of the tree; those of the users who drew last are kept."""
+    """Workspaces by the name of the tree, of the users who drew last. Thread-safe."""
 
     def __init__(self, config: "Config", shared: Registry, engine: SharedEngine[Engine]) -> None:
         self._config, self._shared, self._engine = config, shared, engine
         self._known: OrderedDict[str, Workspace[Engine]] = OrderedDict()
+        self._lock = threading.Lock()  # several jobs run side by side
 
     def find(self, tree: str) -> Workspace[Engine]:
         """The workspace of a user. Raises ``UnknownUser`` for what is no name of a tree."""
-        workspace = self._known.get(tree) or self._make(tree)
-        self._known[tree] = workspace
-        self._known.move_to_end(tree)
-        if len(self._known) > MAX_USERS:
-            self._known.popitem(last=False)
-        return workspace
+        with self._lock:
+            workspace = self._known.get(tree) or self._make(tree)
+            self._known[tree] = workspace
+            self._known.move_to_end(tree)
+            if len(self._known) > MAX_USERS:
+                self._known.popitem(last=False)
+            return workspace
 
     def _make(self, tree: str) -> Workspace[Engine]:
         try:

@@ -3584,6 +3584,7 @@ export interface components {
             comments?: Record<string, unknown> | null;
             complexity?: string | null;
             denoising_strength?: number;
+            deterministic?: boolean | null;
             disable_extra_networks?: boolean | null;
             do_not_save_grid?: boolean | null;
             do_not_save_samples?: boolean | null;
@@ -3676,6 +3677,7 @@ export interface components {
             comments?: Record<string, unknown> | null;
             complexity?: string | null;
             denoising_strength?: number | null;
+            deterministic?: boolean | null;
             disable_extra_networks?: boolean | null;
             do_not_save_grid?: boolean | null;
             do_not_save_samples?: boolean | null;
@@ -4792,6 +4794,7 @@ export interface components {
             cfg_scale?: number | null;
             comments?: Record<string, unknown> | null;
             denoising_strength?: number;
+            deterministic?: boolean | null;
             disable_extra_networks?: boolean | null;
             do_not_save_grid?: boolean | null;
             do_not_save_samples?: boolean | null;
@@ -4855,6 +4858,7 @@ export interface components {
             cfg_scale?: number | null;
             comments?: Record<string, unknown> | null;
             denoising_strength?: number | null;
+            deterministic?: boolean | null;
             disable_extra_networks?: boolean | null;
             do_not_save_grid?: boolean | null;
             do_not_save_samples?: boolean | null;

@@ -1,7 +1,6 @@
 """Larger pictures: composed as the checkpoint learned them, and only where that is wanted."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from generator.models.checkpoint import Checkpoint, UNet2DConditionModel
-from generator.models.deep_shrink import shrink_features
+from generator.models.deep_shrink import is_shrunk, shrink_features
 from generator.models.index import trained_size
 from generator.pictures.base64_images import write_base64
 from generator.prompt.tokenizer import clip_tokenizer
@@ -109,13 +108,11 @@ def test_the_service_composes_what_begins_from_noise_alone(
     """A larger pass of hires fix, and a picture to redraw, say themselves where things stand."""
     told: list[int | None] = []
 
-    def record(
-        unet: object, x: Tensor, t: Tensor, learned: int | None
-    ) -> AbstractContextManager[None]:
+    def record(x: Tensor, t: Tensor, learned: int | None) -> bool:
         told.append(learned)
-        return shrink_features(unet, x, t, learned)
+        return is_shrunk(x, t, learned)
 
-    monkeypatch.setattr("generator.job.noise_predictor.shrink_features", record)
+    monkeypatch.setattr("generator.job.noise_predictor.is_shrunk", record)
     engine = make_engine(export.FILE, [], tmp_path)
     plain = GenerationRequest(
         "a red house", Seeds(1), sampling=Sampling("Euler", steps=1), width=64, height=64

@@ -11,7 +11,7 @@ from webapp.queues.contracts import charges
 from webapp.queues.contracts.charges import GROUP_TAG, BusyTime, Charge, JobOutput, Outcome
 from webapp.queues.contracts.frame import Answer, Frame, Lease
 from webapp.queues.contracts.queue_store import QueueStore
-from webapp.queues.redis.queue import CHARGE_TERMS
+from webapp.queues.redis.leasing import CHARGE_TERMS
 from webapp.queues.sqlite.salvage import copy_readable_rows
 from webapp.queues.sqlite.store import SqliteStore
 from webapp.queues.worker_id import WorkerId
@@ -94,6 +94,21 @@ def test_lost_and_returned_deliveries_are_marked_and_the_last_is_charged(make: M
     assert [each.gpu_seconds for each in found] == pytest.approx([3, 2, 0], abs=0.01)
     assert {(each.user, each.group, each.model) for each in found} == {("änn", "studio", "named")}
     assert {each.device for each in found} == {"cuda:0@host"}
+
+
+def test_a_delivery_beside_others_is_marked_with_what_its_worker_told(make: Make) -> None:
+    clock = Clock()
+    store = make(clock=clock)
+    store.put(JOB)
+    for end in ("told", "given back", "untold"):
+        lease = take(store)
+        clock.skip(3)
+        assert store.renew(lease, None if end == "untold" else 0.25)
+        if end == "given back":
+            store.release(lease, 0.5)
+        else:
+            store.release_worker(GPU)
+    assert [each.gpu_seconds for each in read(store)] == pytest.approx([0.25, 0.5, 3.0], abs=0.01)
 
 
 def test_the_delivery_that_was_one_too_many_is_marked(make: Make) -> None:

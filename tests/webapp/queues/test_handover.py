@@ -16,6 +16,8 @@ from webapp.queues.contracts.frame import Answer, Frame, Lease
 from webapp.queues.contracts.heartbeats import WorkerState
 from webapp.queues.contracts.queue_store import QueueStore
 from webapp.queues.errors import StoreUnavailable
+from webapp.queues.joint_jobs import JOIN_TAG
+from webapp.queues.redis import leasing
 from webapp.queues.redis import queue as redis_queue
 from webapp.queues.redis.store import RedisStore
 from webapp.queues.sharing import Sharing
@@ -48,7 +50,7 @@ def wait_idly(store: RedisStore, token: str, *loaded: str, worker: WorkerId = CP
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only a notification wakes."""
     monkeypatch.setattr(notifier, "POLL_SECONDS", TIMEOUT)
-    monkeypatch.setattr(redis_queue, "IDLE_POLL_SECONDS", TIMEOUT)
+    monkeypatch.setattr(leasing, "IDLE_POLL_SECONDS", TIMEOUT)
 
 
 def start_taking(pool: ThreadPoolExecutor, store: QueueStore, *loaded: str) -> Any:
@@ -103,6 +105,21 @@ def test_a_put_wakes_one_of_many_workers(make: MakeRedis, patient: None) -> None
         assert calls(store) - before <= 5 * 4
     leases = [result_of(each) for each in takings]
     assert sorted(each.frame.id for each in leases) == [f"f{n}" for n in range(5)]
+
+
+@on_redis
+def test_a_put_wakes_a_worker_that_others_may_join_where_none_is_idle(
+    make: MakeRedis, patient: None
+) -> None:
+    store, busy, idle = make(), make(), make()
+    with ThreadPoolExecutor(2) as pool:
+        joining = pool.submit(busy.take, CPU, (), TIMEOUT, "checkpoint a")
+        wait_until(lambda: store.server.client.zcard("easel:joining"))
+        resting = start_taking(pool, idle)
+        for name in "ab":
+            store.put(frame(name, tags={JOIN_TAG: "checkpoint a"}))
+        leases = [result_of(resting), result_of(joining)]
+    assert [each.frame.id for each in leases if each] == ["a", "b"]
 
 
 def calls(store: RedisStore) -> int:

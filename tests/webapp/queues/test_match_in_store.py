@@ -10,9 +10,11 @@ from webapp.queues.contracts.frame import Answer, Frame, Lease
 from webapp.queues.contracts.queue import OwnerDepth
 from webapp.queues.contracts.queue_store import QueueStore
 from webapp.queues.cost_model import DEFAULT_PACE, FIXED_WORK
+from webapp.queues.joint_jobs import JOIN_TAG
 from webapp.queues.worker_id import WorkerId
 
 OK = Answer(200, b"drawn")
+ENDLESS = 600.0
 CPU = WorkerId("cpu")
 Make = Callable[..., QueueStore]
 
@@ -129,3 +131,52 @@ def test_what_an_owner_holds_follows_every_way_out(make: Make) -> None:
     assert store.depth().waiting == 1
     assert store.cancel("e")
     assert store.owner_depth("ann", "generate") == OwnerDepth(0, 0)
+
+
+# -- jobs side by side ----------------------------------------------------------------------------
+
+
+def joinable(name: str, tag: str = "checkpoint a", **fields: Any) -> Frame:
+    return frame(name, tags={JOIN_TAG: tag}, **fields)
+
+
+def join(store: QueueStore, running: str | None) -> str:
+    """The name of the frame that is taken, "" for none; at once, whatever it is."""
+    lease = store.take(CPU, (), ENDLESS, running)
+    return lease.frame.id if lease else ""
+
+
+def test_a_frame_joins_jobs_of_its_own_tag_alone(store: QueueStore) -> None:
+    store.put(joinable("a"))
+    assert join(store, "checkpoint b") == ""
+    assert join(store, "checkpoint a") == "a"
+    store.put(frame("lone"))
+    assert [join(store, running) for running in ("checkpoint a", "", None)] == ["", "", "lone"]
+
+
+def test_nobody_passes_the_frame_that_is_first_in_order(store: QueueStore) -> None:
+    store.put(frame("lone"))
+    store.put(joinable("later"))
+    before = store.accounts()
+    assert [join(store, "checkpoint a") for _ in range(3)] == ["", "", ""]
+    assert store.accounts() == before
+    assert join(store, None) == "lone"
+    assert join(store, "checkpoint a") == "later"
+
+
+def test_owners_take_turns_where_they_join_too(make: Make) -> None:
+    store = make(quantum=2.0)
+    for name in "abc":
+        store.put(joinable(name, work=9.0))
+        store.put(joinable(name.upper(), owner="bob", work=9.0))
+    taken = [join(store, "checkpoint a") for _ in range(6)]
+    assert taken == ["a", "A", "b", "B", "c", "C"]
+
+
+def test_what_a_worker_died_of_joins_nobody(store: QueueStore) -> None:
+    store.put(joinable("a"))
+    released = take(store)
+    store.release(released)  # given back, uncounted
+    assert join(store, "checkpoint a") == "a"
+    store.release_worker(CPU, "was killed")
+    assert [join(store, "checkpoint a"), join(store, None)] == ["", "a"]

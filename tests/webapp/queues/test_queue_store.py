@@ -21,7 +21,7 @@ from webapp.queues.contracts.queue import OwnerDepth
 from webapp.queues.contracts.queue_store import QueueStore
 from webapp.queues.contracts.service_notices import ServiceNotice
 from webapp.queues.contracts.worker_commands import WorkerCommand
-from webapp.queues.redis import queue as redis_queue
+from webapp.queues.redis import leasing
 from webapp.queues.worker_id import WorkerId
 
 Make = Callable[..., QueueStore]
@@ -142,7 +142,7 @@ def test_a_waiting_worker_wakes_for_a_frame(
     store: QueueStore, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(notifier, "POLL_SECONDS", TIMEOUT)  # the bell wakes it, or nobody
-    monkeypatch.setattr(redis_queue, "IDLE_POLL_SECONDS", TIMEOUT)
+    monkeypatch.setattr(leasing, "IDLE_POLL_SECONDS", TIMEOUT)
     other = make()
     with ThreadPoolExecutor(1) as pool:
         taking = pool.submit(other.take, WorkerId("cpu"), [], TIMEOUT)

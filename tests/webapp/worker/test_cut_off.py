@@ -26,11 +26,11 @@ class CutStore(SqliteStore):
 
     error: QueueError | None = None
 
-    def renew(self, lease: Any) -> bool:
+    def renew(self, lease: Any, gpu_seconds: float | None = None) -> bool:
         """As told."""
         if self.error:
             raise self.error
-        return super().renew(lease)
+        return super().renew(lease, gpu_seconds)
 
 
 @pytest.fixture

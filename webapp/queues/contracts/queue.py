@@ -51,7 +51,13 @@ class Queue(Protocol):
         """
         ...
 
-    def take(self, worker: WorkerId, loaded: Sequence[str], timeout: float) -> Lease | None:
+    def take(
+        self,
+        worker: WorkerId,
+        loaded: Sequence[str],
+        timeout: float,
+        running: str | None = None,
+    ) -> Lease | None:
         """Lease the next frame, or None after ``timeout`` seconds.
 
         Order (``scheduler.py``): priority, then deficit round robin over owners in predicted GPU
@@ -60,6 +66,9 @@ class Queue(Protocol):
         times at most (0: without end); then they are answered 500. Leases run out for one who looks
         steadily, not for one who has just come or stood still: the machine may have stood still
         with him.
+
+        ``running`` is the tag of the jobs that the worker runs (``joint_jobs.py``), None where it
+        rests. Where the next frame may not join them, None is the answer at once.
         """
         ...
 
@@ -73,12 +82,19 @@ class Queue(Protocol):
         """Whether a frame waits that limits of running jobs do not hold back. Changes nothing."""
         ...
 
-    def renew(self, lease: Lease) -> bool:
-        """Hold the lease for another term; False if it was lost (stop working)."""
+    def renew(self, lease: Lease, gpu_seconds: float | None = None) -> bool:
+        """Hold the lease for another term; False if it was lost (stop working).
+
+        ``gpu_seconds``: what the job has taken of the device so far, which is charged if nothing
+        more is heard of it; None: all the time since it was leased.
+        """
         ...
 
-    def release(self, lease: Lease) -> None:
-        """Give an unfinished frame back, uncounted (clean shutdown); its time is marked."""
+    def release(self, lease: Lease, gpu_seconds: float | None = None) -> None:
+        """Give an unfinished frame back, uncounted (clean shutdown); its time is marked.
+
+        ``gpu_seconds`` as for :meth:`renew`.
+        """
         ...
 
     def cancel(self, frame_id: str) -> bool:

@@ -15,7 +15,8 @@ from webapp.queues.counter_labels import (
 )
 from webapp.queues.errors import AnswerTooLarge, QueueError
 from webapp.queues.redis.frame_rows import pace_fields
-from webapp.queues.redis.queue import CHARGE_TERMS, RedisQueue
+from webapp.queues.redis.leasing import CHARGE_TERMS
+from webapp.queues.redis.queue import RedisQueue
 from webapp.queues.redis.server import PREFIX, text_of
 from webapp.queues.terms import DONE, MAX_PACES, PURGE_SECONDS
 

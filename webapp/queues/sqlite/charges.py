@@ -24,7 +24,11 @@ from webapp.queues.sqlite.frame_rows import FRAME_COLUMNS, frame_of
 from webapp.queues.sqlite.part import StorePart
 from webapp.queues.worker_id import WorkerId
 
-SELECT_LEASED = f"SELECT {FRAME_COLUMNS}, worker, token, leased_at, expires FROM frames WHERE "
+SELECT_LEASED = (
+    f"SELECT {FRAME_COLUMNS}, worker, token, leased_at, expires,"
+    ' (SELECT seconds FROM shares WHERE frame = "index" AND shares.token = frames.token) AS share'
+    " FROM frames WHERE "
+)
 COUNT_CHARGES = 'SELECT COALESCE(MAX("index") - MIN("index") + 1, 0) FROM charges'
 
 
@@ -44,19 +48,33 @@ def charge_lost(db: sqlite3.Connection, condition: str, value: object, term: flo
     """
     query = f"{SELECT_LEASED} worker IS NOT NULL AND {condition}"
     for row in db.execute(query, {"value": value}).fetchall():
-        add_charge(db, _unanswered(row, row["expires"] - term, Outcome.LOST))
+        add_charge(db, _unanswered(row, row["expires"] - term, Outcome.LOST, row["share"]))
 
 
-def charge_returned(db: sqlite3.Connection, frame_id: str, token: str, now: float) -> None:
-    """Charge a delivery that its worker gives back."""
+def charge_returned(
+    db: sqlite3.Connection, frame_id: str, token: str, now: float, gpu_seconds: float | None
+) -> None:
+    """Charge a delivery that its worker gives back; None: the worker was at nothing else."""
     row = db.execute(f"{SELECT_LEASED} id = ? AND token = ?", (frame_id, token)).fetchone()
     if row is not None:
-        add_charge(db, _unanswered(row, now, Outcome.RETURNED))
+        add_charge(db, _unanswered(row, now, Outcome.RETURNED, gpu_seconds))
 
 
-def _unanswered(row: sqlite3.Row, ended_at: float, outcome: Outcome) -> Charge:
+def keep_share(db: sqlite3.Connection, frame_id: str, token: str, gpu_seconds: float) -> None:
+    """Keep what a delivery has taken so far, in case that its worker dies."""
+    db.execute(
+        'INSERT OR REPLACE INTO shares (frame, token, seconds) SELECT "index", token, ?'
+        " FROM frames WHERE id = ? AND token = ?",
+        (gpu_seconds, frame_id, token),
+    )
+
+
+def _unanswered(
+    row: sqlite3.Row, ended_at: float, outcome: Outcome, gpu_seconds: float | None
+) -> Charge:
     worker, frame = WorkerId.parse(row["worker"]), frame_of(row, b"")
-    return unanswered_charge(frame, worker, row["token"], row["leased_at"], ended_at, outcome)
+    lease = (row["token"], row["leased_at"], ended_at)
+    return unanswered_charge(frame, worker, *lease, outcome, gpu_seconds)
 
 
 class SqliteCharges(StorePart):

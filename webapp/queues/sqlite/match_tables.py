@@ -35,6 +35,14 @@ CREATE TABLE IF NOT EXISTS sharings (
 CREATE TRIGGER IF NOT EXISTS frames_unshared AFTER DELETE ON frames BEGIN
     DELETE FROM sharings WHERE frame = OLD."index";
 END;
+CREATE TABLE IF NOT EXISTS shares (
+    frame INTEGER PRIMARY KEY,      -- index of a leased one
+    token TEXT NOT NULL,            -- of its lease
+    seconds REAL NOT NULL           -- of the device so far, as its worker told with a renewal
+);
+CREATE TRIGGER IF NOT EXISTS frames_share_gone AFTER DELETE ON frames BEGIN
+    DELETE FROM shares WHERE frame = OLD."index";
+END;
 CREATE TABLE IF NOT EXISTS paces (
     kind TEXT NOT NULL,
     checkpoint TEXT NOT NULL,       -- '' for any

@@ -1,5 +1,6 @@
 """Requests in, leases out, in the table ``frames``."""
 
+import json
 import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -10,6 +11,7 @@ from webapp.queues.contracts.frame import Frame, Lease
 from webapp.queues.contracts.queue import OwnerCheck, OwnerDepth, QueueDepth
 from webapp.queues.entry_terms import entry_topic
 from webapp.queues.errors import QueueFull, QueueLost
+from webapp.queues.joint_jobs import Head, may_join
 from webapp.queues.lease_expiry import LeaseExpiry
 from webapp.queues.lost_worker import LEASE_RAN_OUT
 from webapp.queues.notifier import WORK_TOPIC, Notifier
@@ -21,7 +23,7 @@ from webapp.queues.sqlite.accounts import (
     turns_of,
 )
 from webapp.queues.sqlite.candidates import read_candidates, read_running
-from webapp.queues.sqlite.charges import charge_lost, charge_returned
+from webapp.queues.sqlite.charges import charge_lost, charge_returned, keep_share
 from webapp.queues.sqlite.database import QueueDatabase
 from webapp.queues.sqlite.dead_workers import end_leases, fail_exhausted
 from webapp.queues.sqlite.entry_intake import admit_entry
@@ -79,16 +81,26 @@ class SqliteQueue(FramePart):
         self.notifier.notify(WORK_TOPIC)
         return index
 
-    def take(self, worker: WorkerId, loaded: Sequence[str], timeout: float) -> Lease | None:
+    def take(
+        self,
+        worker: WorkerId,
+        loaded: Sequence[str],
+        timeout: float,
+        running: str | None = None,
+    ) -> Lease | None:
         """Lease the next frame; see the contract."""
         until = time.monotonic() + timeout
         with self.notifier.subscribe(WORK_TOPIC) as subscription:
             while True:
-                lease = self._take_best(worker, loaded)
+                lease = self._take_best(worker, loaded, running)
+                if lease is Head.CANNOT_JOIN:
+                    return None
                 if lease is not None or not subscription.wait(until):
                     return lease
 
-    def _take_best(self, worker: WorkerId, loaded: Sequence[str]) -> Lease | None:
+    def _take_best(
+        self, worker: WorkerId, loaded: Sequence[str], running: str | None
+    ) -> Lease | Head | None:
         """Lease the best frame at this moment, if one waits."""
         now = self.clock()
         cutoff = self._lease_expiry.expiry_cutoff(now)
@@ -102,7 +114,7 @@ class SqliteQueue(FramePart):
                 charge_lost(db, "expires < :value", cutoff, self.terms.seconds)
                 failed = fail_exhausted(db, self.terms.max_delivery, cutoff, now)
                 end_leases(db, "expires < :value", cutoff, LEASE_RAN_OUT)
-                lease = self._lease(db, worker, loaded, now)
+                lease = self._lease(db, worker, loaded, now, running)
         except QueueFull:
             self._lease_expiry.reset()  # nobody could renew a lease meanwhile
             raise
@@ -110,12 +122,19 @@ class SqliteQueue(FramePart):
         return lease
 
     def _lease(
-        self, db: sqlite3.Connection, worker: WorkerId, loaded: Sequence[str], now: float
-    ) -> Lease | None:
+        self,
+        db: sqlite3.Connection,
+        worker: WorkerId,
+        loaded: Sequence[str],
+        now: float,
+        running: str | None,
+    ) -> Lease | Head | None:
         """Choose, mark and read a frame, inside a transaction."""
         match = self._match(db, loaded, now)
         if match is None:
             return None
+        if running is not None and not self._may_join(db, match, running):
+            return Head.CANNOT_JOIN
         store_accounts(db, match.accounts)
         token, expires = uuid4().hex, now + self.terms.seconds
         row = db.execute(
@@ -124,6 +143,11 @@ class SqliteQueue(FramePart):
             (str(worker), token, now, expires, match.frame.index),
         ).fetchall()[0]
         return Lease(frame_of(row, row["body"]), worker, token, expires)
+
+    def _may_join(self, db: sqlite3.Connection, match: Match, running: str) -> bool:
+        query = 'SELECT tags, deliveries FROM frames WHERE "index" = ?'
+        tags, deliveries = db.execute(query, (match.frame.index,)).fetchone()
+        return may_join(json.loads(tags), deliveries, running)
 
     def _has_work(
         self, db: sqlite3.Connection, loaded: Sequence[str], cutoff: float, now: float
@@ -154,19 +178,21 @@ class SqliteQueue(FramePart):
         with self.database.read_connection() as db:
             return self._match(db, (), now) is not None
 
-    def renew(self, lease: Lease) -> bool:
+    def renew(self, lease: Lease, gpu_seconds: float | None = None) -> bool:
         """Hold the lease for another term from now; False if it was lost."""
         with self.database.write_transaction() as db:
             changed = db.execute(
                 "UPDATE frames SET expires = ? WHERE id = ? AND token = ?",
                 (self.clock() + self.terms.seconds, lease.frame.id, lease.token),
             ).rowcount
+            if gpu_seconds is not None:
+                keep_share(db, lease.frame.id, lease.token, gpu_seconds)
         return changed == 1
 
-    def release(self, lease: Lease) -> None:
+    def release(self, lease: Lease, gpu_seconds: float | None = None) -> None:
         """Give an unfinished frame back; this delivery does not count."""
         with self.database.write_transaction() as db:
-            charge_returned(db, lease.frame.id, lease.token, self.clock())
+            charge_returned(db, lease.frame.id, lease.token, self.clock(), gpu_seconds)
             released = db.execute(
                 "UPDATE frames SET worker = NULL, token = NULL, expires = NULL, leased_at = NULL,"
                 " deliveries = deliveries - 1 WHERE id = ? AND token = ?",

@@ -3,6 +3,8 @@
 --   answer:<id>, tagged:...         hash of an answer; newest answers with a tag, by their index
 --   paces, paces_learned            hash and sorted set: seconds a megapixel-step
 --   progress:<id>, stop:<id>        of running jobs
+--   joining                         as idle, of workers that run jobs which others may join: they
+--                                   are handed nothing, and are woken where no other waits
 --   idle, idle_workers              sorted set: what wakes a worker, the token of its next lease, by
 --                                   until when it waits; hash: token -> JSON of the worker, what it
 --                                   has in memory, its channel. In memory alone, as offer:<token>,
@@ -31,16 +33,17 @@ acts.remove_charges = function()
     end
 end
 
--- Charges a delivery that nothing came of.
-local function charge_unanswered(id, outcome, ended_at)
+-- Charges a delivery that nothing came of. gpu_seconds as its worker told them, else nil.
+local function charge_unanswered(id, outcome, ended_at, gpu_seconds)
     local row = call('HMGET', frame_key(id), 'owner', 'kind', 'checkpoint', 'tags', 'put_at',
                      'leased_at', 'worker', 'token')
     if row[8] then
         local leased_at = tonumber(row[6])
+        gpu_seconds = tonumber(gpu_seconds) or ended_at - leased_at
         add_charge(cjson.encode({
             job = id, delivery = row[8], user = row[1], kind = row[2], model = row[3],
             group = cjson.decode(row[4])._group or '', worker = row[7], outcome = outcome,
-            status = 0, ended_at = ended_at, gpu_seconds = math.max(ended_at - leased_at, 0),
+            status = 0, ended_at = ended_at, gpu_seconds = math.max(gpu_seconds, 0),
             queue_seconds = math.max(leased_at - tonumber(row[5]), 0)}))
     end
 end
@@ -101,7 +104,18 @@ end
 
 local function forget_idle(token)
     call('ZREM', P .. 'idle', token)
+    call('ZREM', P .. 'joining', token)
     call('HDEL', P .. 'idle_workers', token)
+end
+
+local function wake_joining()
+    for _, token in ipairs(call('ZRANGE', P .. 'joining', 0, -1)) do
+        local worker = cjson.decode(call('HGET', P .. 'idle_workers', token))
+        write_to_memory()
+        forget_idle(token)
+        write_to_log()
+        call('PUBLISH', worker.channel, token)
+    end
 end
 
 -- Wakes one worker that waits, by its own channel: the one that said so last is the likeliest to
@@ -114,6 +128,8 @@ local function wake_worker()
         forget_idle(token)
         write_to_log()
         call('PUBLISH', worker.channel, token)
+    else
+        wake_joining()
     end
 end
 
@@ -148,6 +164,7 @@ local function lease_frame(id, lease)
     call('SADD', P .. 'leased', id)
     call('HSET', frame_key(id), 'worker', lease.worker, 'token', lease.token,
          'leased_at', seconds_text(NOW), 'renewed_at', seconds_text(NOW))
+    call('HDEL', frame_key(id), 'share')
     call('XCLAIM', P .. 'frames', GROUP, lease.worker, 0,
          stream_id(call('HGET', frame_key(id), 'index')), 'TIME', delivery_time(NOW),
          'RETRYCOUNT', deliveries, 'FORCE', 'JUSTID')
@@ -279,6 +296,16 @@ acts.wait_for_work = function()
 end
 
 -- Waits no more: the lease of a frame that it was handed in the last moment, or nothing.
+-- Waits for frames to join those that it runs; see joining.
+acts.wait_to_join = function()
+    write_to_memory()
+    for _, token in ipairs(call('ZRANGEBYSCORE', P .. 'joining', '-inf', seconds_text(NOW))) do
+        forget_idle(token)
+    end
+    call('ZADD', P .. 'joining', seconds_text(NOW + args.seconds), args.token)
+    call('HSET', P .. 'idle_workers', args.token, args.facts)
+end
+
 acts.stop_waiting = function()
     local lease = collect(args.token)
     write_to_memory()
@@ -295,6 +322,9 @@ acts.renew = function()
          'JUSTID')
     call('HDEL', frame_key(args.id), 'offered')
     call('HSET', frame_key(args.id), 'renewed_at', seconds_text(NOW))
+    if is_given(args.gpu_seconds) then
+        call('HSET', frame_key(args.id), 'share', as_text(args.gpu_seconds))
+    end
     return 1
 end
 
@@ -319,7 +349,7 @@ end
 
 acts.release = function()
     if holds(args.id, args.token) then
-        charge_unanswered(args.id, 'returned', NOW)
+        charge_unanswered(args.id, 'returned', NOW, is_given(args.gpu_seconds) and args.gpu_seconds)
         undo_lease(args.id)
     end
 end
@@ -348,8 +378,8 @@ local function bury_worker(id)
     end
     call('HINCRBY', frame_key(id), 'deaths', 1)
     local deliveries = tonumber(call('HGET', frame_key(id), 'deliveries'))
-    local held = call('HMGET', frame_key(id), 'renewed_at', 'leased_at')
-    charge_unanswered(id, 'lost', tonumber(held[1] or held[2] or NOW))
+    local held = call('HMGET', frame_key(id), 'renewed_at', 'leased_at', 'share')
+    charge_unanswered(id, 'lost', tonumber(held[1] or held[2] or NOW), held[3])
     end_lease(id)
     if args.max_delivery > 0 and deliveries >= args.max_delivery then
         copy_to_rear(id, args.why)
