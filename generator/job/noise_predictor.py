@@ -11,7 +11,7 @@ from generator.models.added_condition import added_arguments
 from generator.models.checkpoint import Checkpoint
 from generator.models.deep_shrink import is_shrunk, shrink_features
 from generator.models.index import trained_size
-from generator.models.offload import device_of
+from generator.models.offload import device_of, dtype_of
 from generator.request import GenerationRequest, Snapshot
 from generator.sampling.batching import NetworkCall
 from generator.sampling.edm import edm_schedule, network_time
@@ -36,7 +36,7 @@ def make_noise_predictor(
     from noise alone (see :mod:`generator.models.deep_shrink`).
     """
     checkpoint = model.components.checkpoint
-    dtype = checkpoint.unet.dtype  # found by a walk over all weights: once, not at each call
+    dtype = dtype_of(checkpoint.unet)
     add_channels = make_channel_adder(checkpoint, model.components.vae, concat, model.relief)
     seat, shares = model.seat, steering is None and model.may_share_calls
 

@@ -90,9 +90,9 @@ def apply_hypernetworks(
         getattr(module, projection).register_forward_pre_hook(
             _projection_hook(hypernetworks, which)
         )
-        for module in unet.modules()
+        for module in (unet.modules() if hypernetworks else ())
         for which, projection in enumerate(("to_k", "to_v"))
-        if hypernetworks and hasattr(module, "to_k") and hasattr(module, "to_v")
+        if hasattr(module, "to_k") and hasattr(module, "to_v")
     ]
     try:
         yield tuple(_strangers(unet, hypernetworks))

@@ -143,7 +143,13 @@ class _Door:
 
 def device_of(network: "ModelMixin | PreTrainedModel") -> torch.device:
     """Where a network computes: not where its weights are while they rest in RAM."""
-    return torch.device(getattr(network, COMPUTE_DEVICE, None) or network.device)
+    named = getattr(network, COMPUTE_DEVICE, None)
+    return torch.device(named) if named else next(network.parameters()).device
+
+
+def dtype_of(network: "ModelMixin | PreTrainedModel") -> torch.dtype:
+    """Of a network's weights. Its own ``dtype`` looks through all modules, for milliseconds."""
+    return next(network.parameters()).dtype
 
 
 def offloader_of(device: torch.device, placement: Placement) -> Offloader | None:

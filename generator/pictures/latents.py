@@ -14,7 +14,7 @@ from torch.nn import functional
 from generator.errors import NotANumber
 from generator.models.families.family import LatentFormat
 from generator.models.memory_relief import MemoryRelief
-from generator.models.offload import device_of
+from generator.models.offload import device_of, dtype_of
 from generator.pictures.tiled_vae import join_tiles, tile_sides
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def _decode_row(
 ) -> Tensor:
     relief = relief or MemoryRelief()
     pixels = _vae_decode(vae, row, relief)  # (1,3,8h,8w)
-    if pixels.isnan().any() and vae.dtype != torch.float32:
+    if pixels.isnan().any() and dtype_of(vae) != torch.float32:
         pixels = _vae_decode(vae.to(torch.float32), row, relief)
     if check_nan and pixels.isnan().any():
         raise NotANumber(
@@ -163,7 +163,7 @@ def _decode_row(
 
 
 def _vae_decode(vae: "AutoencoderKL", row: Tensor, relief: MemoryRelief) -> Tensor:
-    scaled = unscale_latent(vae, row.to(device_of(vae), vae.dtype))
+    scaled = unscale_latent(vae, row.to(device_of(vae), dtype_of(vae)))
     height, width = row.shape[-2:]
 
     def decode(rows: slice, columns: slice) -> Tensor:
@@ -181,7 +181,7 @@ def _vae_decode(vae: "AutoencoderKL", row: Tensor, relief: MemoryRelief) -> Tens
 
 def _vae_encode(vae: "AutoencoderKL", pixels: Tensor, relief: MemoryRelief) -> Tensor:
     """Mean and standard deviation of what ``pixels`` (1,3,H,W) may be, (1,8,h,w) in fp32."""
-    placed = pixels.to(device_of(vae), vae.dtype)
+    placed = pixels.to(device_of(vae), dtype_of(vae))
     size = (pixels.shape[-2] // LATENT_FACTOR, pixels.shape[-1] // LATENT_FACTOR)
 
     def encode(rows: slice, columns: slice) -> Tensor:

@@ -1,5 +1,6 @@
 """A VAE of a few lines, and pictures for it."""
 
+from collections.abc import Iterator
 from types import SimpleNamespace
 
 import torch
@@ -11,9 +12,12 @@ class PixelVae:
     """Its latent is a fourth channel of zeros beside each eighth pixel; its draws spread by 0.5."""
 
     def __init__(self, dtype: torch.dtype = torch.float32) -> None:
-        self.dtype, self.device = dtype, torch.device("cpu")
+        self.dtype = dtype
         self.config = SimpleNamespace(scaling_factor=0.2)
         self.rows: list[int] = []
+
+    def parameters(self) -> Iterator[Tensor]:
+        yield torch.empty(0, dtype=self.dtype)
 
     def encode(self, pixels: Tensor) -> SimpleNamespace:
         self.rows.append(len(pixels))

@@ -1,5 +1,6 @@
 """From latents to pixels: truncation, NaN, and the cheap preview."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Self
@@ -20,9 +21,11 @@ class LinearVae:
 
     overflows: bool = False
     dtype: torch.dtype = torch.float32
-    device: str = "cpu"
     config = SimpleNamespace(scaling_factor=0.5)
     calls: int = 0
+
+    def parameters(self) -> Iterator[Tensor]:
+        yield torch.empty(0, dtype=self.dtype)
 
     def to(self, dtype: torch.dtype) -> Self:
         self.dtype = dtype
