@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from uuid import uuid4
@@ -53,6 +54,8 @@ class FakeEngine:
     """Sleeps through the steps of a request."""
 
     loaded_checkpoints = ("fake",)
+    shares_calls = False
+    turn = nullcontext
 
     def run(self, request: GenerationRequest, watch: Watch) -> Generation:
         """One grey picture."""
