@@ -1,11 +1,12 @@
 """Trees of users in one of several web processes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
 
+from generator.models.index import ModelIndex
 from generator.models.kinds import ModelKind
 from generator.models.registry import Registry
 from tests.wait import wait_until
@@ -58,10 +59,17 @@ def test_a_rename_is_looked_at_once_in_each_tree(
 ) -> None:
     looks: list[tuple[str, list[str]]] = []
     for tree in (trees.service, trees.find("ann")):
-        monkeypatch.setattr(
-            tree.registry, "refresh",
-            lambda whole=(), name=tree.name: looks.append((name, [each.name for each in whole])),
-        )  # fmt: skip
+
+        def look(
+            whole: Sequence[Path] = (),
+            name: str = tree.name,
+            refresh: Callable[..., ModelIndex] = tree.registry.refresh,
+        ) -> ModelIndex:
+            if whole:  # a tree that follows looks by itself, at no path
+                looks.append((name, [each.name for each in whole]))
+            return refresh(whole)
+
+        monkeypatch.setattr(tree.registry, "refresh", look)
     own, every = tmp_path / "users/ann/models/Lora", tmp_path / "models/Lora"
     every.mkdir(parents=True, exist_ok=True)
     places = [own / "a.pt", own / "b.pt", every / "c.pt", tmp_path / "users/bob/models/Lora/d.pt"]
