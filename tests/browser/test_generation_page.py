@@ -1,5 +1,6 @@
 """The main job, as a newcomer does it: words, a button, a picture."""
 
+import json
 import re
 from itertools import pairwise
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 from easel_process import JOBS, eventually, until
 from page_pictures import share_of, shown_picture
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 pytestmark = pytest.mark.browser
 
@@ -150,9 +151,31 @@ def begin(page: Page, words: str) -> None:
     expect(page.locator("#txt2img_interrupt")).to_be_visible()
 
 
+def ask_for_the_same_bits(route: Route) -> None:
+    """Let a job be drawn alone, so that it waits for those that run."""
+    job = route.request.post_data_json
+    job["body"]["deterministic"] = True
+    route.continue_(post_data=json.dumps(job))
+
+
+def test_two_windows_draw_side_by_side_and_one_is_stopped(page: Page) -> None:
+    other = page.context.new_page()
+    other.goto(page.url)
+    for window, words in ((page, "a red house"), (other, "a blue boat")):
+        begin(window, words)
+    for window in (page, other):
+        eventually(expect(window.locator(".figures")).to_have_text, re.compile(r"[1-9]\d* %"))
+    page.click("#txt2img_interrupt")
+    eventually(expect(page.locator("#txt2img_generate")).to_be_visible)
+    expect(other.locator("#txt2img_interrupt")).to_be_visible()
+    other.click("#txt2img_interrupt")
+    eventually(expect(other.locator("#txt2img_generate")).to_be_visible)
+
+
 def test_a_window_stops_its_own_picture_alone(page: Page) -> None:
     other = page.context.new_page()
     other.goto(page.url)
+    other.route(JOBS, ask_for_the_same_bits)
     begin(page, "a red house")
     eventually(expect(page.locator(".figures")).to_have_text, re.compile(r"\d+ %"))
     begin(other, "a blue boat")
