@@ -32,10 +32,11 @@ WHERE (:owner IS NULL OR owner = :owner) AND made_at > :since
 ORDER BY answers."index" DESC LIMIT 1
 """
 SELECT_BOUNDED = """
-SELECT 1 FROM sharings JOIN frames ON frames."index" = sharings.frame
+SELECT 1 FROM sharings CROSS JOIN frames ON frames."index" = sharings.frame
 WHERE frames.worker IS NULL LIMIT 1
 """
-"""Whether a frame waits that a limit of running jobs may have held back until now."""
+"""Whether a frame waits that a limit of running jobs may have held back until now. CROSS: SQLite
+would else look through all that wait, at each answer, for one that has a limit."""
 
 
 class SqliteSink(FramePart):
