@@ -63,7 +63,7 @@ class MemoryRelief:
         and whatever else an attempt raises.
         """
         compute = run_here if here else self._compute
-        first = compute(lambda: _attempt(act))
+        first = compute(partial(_attempt, act))
         if isinstance(first, tuple):
             return first[0]
         ways = ((FREED, act), *smaller) if self._free() else smaller

@@ -15,12 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from generator.models.offload import device_of
-from generator.prompt.chunks import (
-    Chunk,
-    Trigger,
-    layout_chunks,
-    layout_chunks_old,
-)
+from generator.prompt.chunks import Chunk, Trigger, layout_chunks, layout_chunks_old
 from generator.prompt.grammar import ScheduledText, Timing, schedule_prompt, split_and
 from generator.prompt.limits import check_chunks
 from generator.prompt.text_cache import KeptTexts, TextShelf

@@ -295,7 +295,6 @@ acts.wait_for_work = function()
     return {seconds_text(NOW), has_expired()}
 end
 
--- Waits no more: the lease of a frame that it was handed in the last moment, or nothing.
 -- Waits for frames to join those that it runs; see joining.
 acts.wait_to_join = function()
     write_to_memory()
@@ -306,6 +305,7 @@ acts.wait_to_join = function()
     call('HSET', P .. 'idle_workers', args.token, args.facts)
 end
 
+-- Waits no more: the lease of a frame that it was handed in the last moment, or nothing.
 acts.stop_waiting = function()
     local lease = collect(args.token)
     write_to_memory()
