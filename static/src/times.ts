@@ -1,13 +1,6 @@
-/** Times as people read them. */
+/** Times as the reader of the page reads them, from seconds since 1970. */
 import { language } from './i18n'
+import { formatDayIn, formatTimeIn } from './timeFormats'
 
-const locale = () => (language.value === 'zh' ? 'zh-CN' : 'en-GB')
-
-/** A moment, from seconds since 1970. */
-export function formatTime(seconds: number): string {
-  return new Date(seconds * 1000).toLocaleString(locale(), { dateStyle: 'medium', timeStyle: 'short' })
-}
-
-export function formatDay(seconds: number): string {
-  return new Date(seconds * 1000).toLocaleDateString(locale(), { dateStyle: 'medium' })
-}
+export const formatTime = (seconds: number): string => formatTimeIn(language.value, seconds)
+export const formatDay = (seconds: number): string => formatDayIn(language.value, seconds)
