@@ -6,7 +6,6 @@ What such a route does is the plugin's; who may ask it is checked here.
 import json
 from collections.abc import Mapping
 from dataclasses import replace as with_fields
-from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from flask import Blueprint, Response, jsonify, request
@@ -34,10 +33,6 @@ from webapp.routes.context import (
 )
 from webapp.routes.tasks import ASYNC_TAG, ROUTE_TAG, TASK_TAG, new_task
 from webapp.services import Services
-
-if TYPE_CHECKING:
-    pass
-
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 SCOPES: Mapping[Whom, AccessScope] = {
