@@ -15,6 +15,7 @@ from easel_process import (
     entry_name,
     eventually,
     expect_toast,
+    open_sections,
     running_easel,
 )
 from PIL import Image
@@ -77,6 +78,7 @@ def sections(page: Page) -> Iterator[Callable[[], None]]:
     for button in page.locator("header nav button").all():
 
         def go(button: Locator = button) -> None:
+            open_sections(page)
             button.click()
             page.wait_for_selector(f"main h1:text-is('{button.inner_text()}')", state="attached")
             folded = page.locator(".fold .title[aria-expanded=false]")
@@ -103,13 +105,17 @@ def test_no_section_is_cut_off_the_bar(
     browser: Browser, easel: Easel, width: int, locale: str
 ) -> None:
     page = page_of_an_account(browser, easel, width, locale)
+    open_sections(page)
     bar = page.evaluate("innerWidth - 10")
     for button in page.locator("header nav button").all():
         box = button.bounding_box()
         assert box
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= bar
-    assert page.evaluate("(n => n.scrollWidth - n.clientWidth)(document.querySelector('nav'))") == 0
+    assert (
+        page.evaluate("(n => n.scrollWidth - n.clientWidth)(document.querySelector('header nav'))")
+        == 0
+    )
     page.context.close()
 
 
@@ -119,7 +125,7 @@ def page_of_an_account(browser: Browser, easel: Easel, width: int, locale: str) 
     told = {"accounts": True, "login": True, "user": "margaret"}
     page.route("**/api/session", lambda route: route.fulfill(json={**route.fetch().json(), **told}))
     page.goto(easel.url)
-    page.wait_for_selector("header nav button:nth-child(8)")
+    page.wait_for_selector("header nav button:nth-child(8)", state="attached")
     return page
 
 
