@@ -295,7 +295,7 @@ def test_a_strict_content_policy_is_kept(browser: Browser, easel: Easel, tmp_pat
         open_section()
     page.get_by_role("button", name="Image to image").click()
     page.get_by_role("radio", name="Inpaint", exact=True).click()
-    page.set_input_files("main section input[type=file]", picture_file(tmp_path))
+    page.set_input_files(".source input[type=file]", picture_file(tmp_path))
     page.wait_for_selector("#img2maskimg canvas")
     page.click("#theme")
     page.click("#language")
@@ -306,11 +306,11 @@ def test_a_strict_content_policy_is_kept(browser: Browser, easel: Easel, tmp_pat
 def test_the_masks_upload_has_a_ring_only_with_the_focus(page: Page, tmp_path: Path) -> None:
     page.get_by_role("button", name="Image to image").click()
     page.get_by_role("radio", name="Inpaint", exact=True).click()
-    page.set_input_files("main section input[type=file]", picture_file(tmp_path))
-    button = page.locator("main label.upload")
+    page.set_input_files(".source input[type=file]", picture_file(tmp_path))
+    button = page.locator(".source label.upload")
     expect(button).to_have_css("outline-style", "none")
     page.keyboard.press("Tab")
-    page.locator("main input[type=file]:has(+ label.upload)").focus()
+    page.locator(".source input[type=file]:has(+ label.upload)").focus()
     expect(button).to_have_css("outline-style", "solid")
 
 
@@ -340,6 +340,7 @@ def test_an_expired_login_asks_again_and_keeps_the_fields(browser: Browser, tmp_
         page.keyboard.press("Enter")
         page.wait_for_selector("#txt2img_controlnet")  # the last that is asked for at the start
         page.fill("#prompt", "kept")
+        expect(page.locator("#gallery")).to_contain_text("Your pictures appear here")
         quiet(page)  # an answer under way would bring the cookie back
         context.clear_cookies()
         page.click("#txt2img_generate")
