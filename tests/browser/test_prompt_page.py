@@ -36,10 +36,10 @@ def test_a_prompt_is_coloured_checked_and_edited_by_keys(page: Page, prompt: Loc
 
     composing = page.context.new_cdp_session(page)
     prompt.fill("a cat")
-    composing.send("Input.imeSetComposition", {"text": "mao", "selectionStart": 3, "selectionEnd": 3})
+    chosen = {"selectionStart": 3, "selectionEnd": 3}
+    composing.send("Input.imeSetComposition", {"text": "mao", **chosen})
     composing.send("Input.insertText", {"text": "猫"})
     page.keyboard.press("Control+ArrowUp")
-    expect(prompt).to_have_value("(猫:1.1)")
+    expect(prompt).to_have_value("a (cat猫:1.1)")
     page.keyboard.press("Control+z")
-    page.keyboard.press("Control+z")
-    expect(prompt).to_have_value("a cat")
+    expect(prompt).to_have_value("a cat猫")
