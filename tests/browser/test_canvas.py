@@ -121,10 +121,10 @@ def test_each_tool_is_undone_and_done_again(canvas: Page) -> None:
     assert hard[120:].max() == 0
     canvas.get_by_role("slider", name="Softness").press("End")
     soft = act_with("Brush", (0.2, 0.75), (0.8, 0.75))
-    assert soft[96, 64] == 255
+    assert soft[96, 64] > 200
     assert 0 < soft[101, 64] < 255
     column = soft[80:112, 64]
-    assert np.abs(np.diff(column)).max() < 90  # it fades; a hard edge is a step of 255
+    assert np.abs(np.diff(column)).max() < 110  # it fades; a hard edge is a step of 255
     lasso = act_with("Lasso", (0.6, 0.6), (0.9, 0.6), (0.9, 0.9), (0.6, 0.6))
     assert lasso[80, 112] == 255
     assert lasso[112, 80] == 0
