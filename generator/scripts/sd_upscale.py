@@ -27,6 +27,11 @@ def run(request: GenerationRequest, arguments: tuple[Any, ...], draw: ScriptDraw
         raise BadRequest(
             f"Tile overlap: {overlap} must be less than width and height, which are the tiles'.",
             "script_args",
+            "out_of_range",
+            value=overlap,
+            least=0,
+            most=min(request.width, request.height) - 1,
+            label="Tile overlap",
         )
     picture = first_picture(request)
     if max(picture.size) * scale > LONGEST_SIDE:
@@ -34,6 +39,8 @@ def run(request: GenerationRequest, arguments: tuple[Any, ...], draw: ScriptDraw
             f"Scale Factor: {picture.width} x {picture.height} times {scale} has a side of more "
             f"than {LONGEST_SIDE} pixels.",
             "script_args",
+            "too_many_pixels",
+            most=LONGEST_SIDE,
         )
     assert draw.enlarge is not None
     factor = 1.0 if upscaler in ("None", 0) else scale

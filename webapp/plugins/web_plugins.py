@@ -221,7 +221,10 @@ class WebPlugins:
             if name not in known:
                 raise Refused(
                     f"settings.{name}: {standing.name} has no such setting; it has "
-                    f"{', '.join(known) or 'none while it is off'}."
+                    f"{', '.join(known) or 'none while it is off'}.",
+                    "unknown_field",
+                    value=name,
+                    known=[*known],
                 )
             check_setting(known[name], value)
         return settings
@@ -363,12 +366,24 @@ def check_setting(setting: Setting, value: object) -> None:
     values: list[Any] = value if several else [value]  # type: ignore[assignment]
     unknown = unknown_choices(values, setting.choices) if setting.choices else []
     if unknown:
-        raise Refused(f"{where}: {unknown[0]!r} is none of {', '.join(map(str, setting.choices))}.")
+        raise Refused(
+            f"{where}: {unknown[0]!r} is none of {', '.join(map(str, setting.choices))}.",
+            "unknown_name",
+            value=unknown[0],
+            known=[*setting.choices],
+        )
     kind = type(setting.value)
     if setting.value is not None and not has_type(value, kind):
-        raise Refused(f"{where}: expected {TYPE_NAMES.get(kind, kind.__name__)}, not {value!r}.")
+        text = f"{where}: expected {TYPE_NAMES.get(kind, kind.__name__)}, not {value!r}."
+        raise Refused(text, "wrong_type", expected=kind.__name__, value=value)
     if is_number(value) and not is_in_range(value, setting.least, setting.most):
-        raise Refused(f"{where}: {value} is not between {setting.least} and {setting.most}.")
+        raise Refused(
+            f"{where}: {value} is not between {setting.least} and {setting.most}.",
+            "out_of_range",
+            value=value,
+            least=setting.least,
+            most=setting.most,
+        )
 
 
 TYPE_NAMES: Mapping[type, str] = MappingProxyType(
