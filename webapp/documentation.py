@@ -245,8 +245,7 @@ def errors_page() -> str:
     for title, codes in GROUPS.items():
         lines += [f"## {title}", "", "| code | meaning | values |", "|---|---|---|"]
         lines += [
-            f"| `{code.name}` | {code.meaning} | "
-            f"{', '.join(f'`{name}`' for name in code.values)} |"
+            f"| `{code.name}` | {code.meaning} | {', '.join(f'`{name}`' for name in code.values)} |"
             for code in codes
         ]
         lines.append("")

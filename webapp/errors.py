@@ -154,7 +154,8 @@ class Unavailable(Refused):
     status = 503
 
     def __init__(self, detail: str, retry_after: int | None = None) -> None:
-        super().__init__(detail, **({} if retry_after is None else {"wait": retry_after}))
+        super().__init__(detail)
+        self.values = {} if retry_after is None else {"wait": retry_after}
         self.retry_after = retry_after
 
 

@@ -8,7 +8,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite
-from types import MappingProxyType
 
 INDEX = re.compile(r"\[(\d+)\]")
 PLACE = re.compile(r"([A-Za-z_]\w*(?:\.\w+|\[\d+\])*)(?:, '[^']*')?: ")
@@ -139,7 +138,6 @@ FILE_CODES: tuple[RefusalCode, ...] = (
     RefusalCode("upload_busy", "somebody else writes to the upload"),
     RefusalCode("upload_over", "the upload has ended or expired"),
     RefusalCode("too_many_uploads", "too many uploads are begun"),
-    RefusalCode("file_error", "the file cannot be used; the sentence says why"),
 )
 SERVICE_CODES: tuple[RefusalCode, ...] = (
     RefusalCode("unavailable", "the service cannot answer now; wait in seconds", ("wait",)),
@@ -206,11 +204,11 @@ class Refusal:
 
     code: str
     field: str = ""
-    values: Mapping[str, object] = MappingProxyType({})
+    values: Mapping[str, object] | None = None
 
     def to_json(self) -> dict[str, object]:
         """The keys beside the envelope."""
-        values = {name: to_json_value(value) for name, value in self.values.items()}
+        values = {name: to_json_value(value) for name, value in (self.values or {}).items()}
         return {"code": self.code, "field": self.field, "values": values}
 
 
@@ -225,7 +223,7 @@ def describe_error(error: BaseException, sentence: str, code: str) -> Refusal:
     path = dotted(found[1]) if found and hasattr(error, "field") else ""
     if not field or path.startswith(f"{dotted(field)}."):
         field = path
-    return Refusal(own or code, dotted(field), getattr(error, "values", None) or {})
+    return Refusal(own or code, dotted(field), getattr(error, "values", None))
 
 
 def describe_fault(location: tuple[str | int, ...], kind: str, context: object) -> Refusal:

@@ -46,9 +46,18 @@ def written_codes() -> set[str]:
     for top in ("webapp", "generator", "plugins"):
         for path in (ROOT / top).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute):
+                if isinstance(node, ast.Call):
                     found |= codes_of(node, places)
+                elif isinstance(node, ast.ClassDef):
+                    found |= own_code(node)
     return found
+
+
+def own_code(node: ast.ClassDef) -> set[str]:
+    lines = [line for line in node.body if isinstance(line, ast.Assign)]
+    values = {getattr(line.targets[0], "id", ""): line.value for line in lines}
+    code = values.get("code")
+    return {str(code.value)} - {""} if isinstance(code, ast.Constant) else set()
 
 
 def codes_of(call: ast.Call, places: Mapping[str, int]) -> set[str]:
@@ -68,7 +77,7 @@ def codes_of(call: ast.Call, places: Mapping[str, int]) -> set[str]:
 @pytest.fixture(scope="module")
 def class_codes() -> set[str]:
     for module in pkgutil.walk_packages(webapp.__path__, "webapp."):
-        if not module.name.endswith("__main__") and ".queues.redis" not in module.name:
+        if not module.name.endswith("__main__") and ".migrations" not in module.name:
             import_module(module.name)
     refusals = {each.code or code_of_class(each) for each in subclasses(Refused)}
     return refusals | {each.code for each in subclasses(BadRequest) if each.code}
@@ -114,7 +123,6 @@ UNIT = {"enabled": True, "module": "canny", "model": "None", "image": PICTURE}
 CASES: Mapping[str, tuple[str, dict[str, Any], str, str, dict[str, Any]]] = {
     "type": ("txt2img", {"steps": "many"}, "wrong_type", "steps", {"expected": "integer"}),
     "null": ("txt2img", {"send_images": None}, "null_value", "send_images", {}),
-    "null number": ("txt2img", {"steps": None}, "null_value", "steps", {}),
     "pictures": (
         "txt2img", {"batch_size": 60, "n_iter": 60}, "too_many", "n_iter",
         {"count": 3600, "most": 1000, "what": "pictures"},
@@ -125,9 +133,10 @@ CASES: Mapping[str, tuple[str, dict[str, Any], str, str, dict[str, Any]]] = {
     ),
     "weight": ("txt2img", {"prompt": "(cat:5000)"}, "out_of_range", "prompt", {"most": 1000}),
     "sampler": (
-        "txt2img", {"sampler_name": "Oiler"}, "unknown_name", "sampler_name", {"value": "Oiler"},
+        "txt2img",
+        {"enable_hr": True, "denoising_strength": 0.5, "hr_sampler_name": "Oiler"},
+        "unknown_name", "hr_sampler_name", {"value": "Oiler"},
     ),
-    "scheduler": ("txt2img", {"scheduler": "x"}, "unknown_name", "scheduler", {"value": "x"}),
     "hires": ("txt2img", {"enable_hr": True}, "missing", "denoising_strength", {}),
     "hires size": (
         "txt2img", {"enable_hr": True, "denoising_strength": 0.5, "hr_scale": 60, "width": 640},
@@ -151,7 +160,8 @@ CASES: Mapping[str, tuple[str, dict[str, Any], str, str, dict[str, Any]]] = {
     ),
     "script": ("txt2img", {"script_name": "x"}, "unknown_script", "script_name", {"value": "x"}),
     "argument": (
-        "txt2img", {"script_name": "prompt matrix", "script_args": [False, False, "up", "comma", 0]},
+        "txt2img",
+        {"script_name": "prompt matrix", "script_args": [False, False, "up", "comma", 0]},
         "unknown_name", "script_args.2", {"value": "up", "label": "Select prompt"},
     ),
     "axis": (
@@ -198,7 +208,8 @@ CASES: Mapping[str, tuple[str, dict[str, Any], str, str, dict[str, Any]]] = {
 def test_refusals_name_code_field_and_values(house: House) -> None:
     found, wanted = {}, {}
     for case, (route, body, code, field, values) in CASES.items():
-        told = post(house, route, {**SMALL, **body})
+        answer = house.client().post(f"/sdapi/v1/{route}", json={**SMALL, **body})
+        told = {"code": "", "field": "", "values": {}} | answer.get_json()
         found[case] = (
             told["code"],
             told["field"],

@@ -189,7 +189,7 @@ ERRORS: Schema = {
                         "ctx": {"type": "object"},
                     },
                 },
-            }
+            },
         },
     },
     "Missing": {

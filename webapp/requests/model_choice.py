@@ -123,7 +123,8 @@ def find_second_checkpoint(field: str, name: str, models: Registry) -> str:
         raise Refused(
             f"{field}: Could not find checkpoint with name {name}. {error}",
             "model_not_found",
-            **error.values | {"value": name},
+            value=name,
+            known=error.values.get("known"),
         ) from None
     if fault := models.verdict(found).fault:
         raise unusable(field, fault, found)
