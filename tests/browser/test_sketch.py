@@ -76,7 +76,7 @@ def test_a_sketch_is_drawn_from_as_it_is_seen(page: Page, picture: Path) -> None
     page.get_by_role("button", name="Undo").click()
     sent = pixels(capture_request(page)["init_images"][0])
     assert tuple(sent[SIDE * 3 // 4, SIDE // 2]) == GREY
-    page.get_by_role("button", name="Clear the sketch").click()
+    page.get_by_role("button", name="Clear the paint").click()
     assert (pixels(capture_request(page)["init_images"][0]) == GREY).all()
 
 
