@@ -36,7 +36,7 @@ export function useGenerationForm(kind: GenerationKind, catalogue: Catalogue, st
   const enlarged = ref(false)
   const open = ref(true) // whether this section is the one on the screen
   const errors = useRefusedFields(work.failure)
-  watch(work.failure, (failure) => failure && void revealRefused())
+  watch(work.failure, (failure) => failure && open.value && void revealRefused())
   onActivated(() => (open.value = true))
   onDeactivated(() => (open.value = false))
 
