@@ -30,7 +30,7 @@ test('limits are told in the language of the reader', () => {
 })
 
 test('what has no words here, or lacks a value, is told by the service', () => {
-  expect(explain(refusal('name_taken'), inChinese)).toBe('As the service says it.')
+  expect(explain(refusal('unheard_of'), inChinese)).toBe('As the service says it.')
   expect(explain(refusal('too_many', 'prompt', { most: 5 }), inChinese)).toBe('As the service says it.')
   expect(explain(refusal('wrong_architecture'), inEnglish)).toBe('As the service says it.')
   expect(explain(refusal('wrong_architecture'), inChinese)).toContain('另一种架构')

@@ -3,6 +3,7 @@ import en from '../../locales/en.json'
 import zh from '../../locales/zh.json'
 import type { Refusal } from '../api/client'
 import { LABEL_KEYS } from './useFields'
+import type { Failure } from './useGeneration'
 
 /** Translates a key of `locales/`. */
 export type Translate = (key: string, values?: Record<string, string>) => string
@@ -84,6 +85,18 @@ function asText(value: unknown): string {
   if (!Array.isArray(value)) return String(value)
   const shown = value.slice(0, LISTED).join(', ')
   return value.length > LISTED ? `${shown}, …` : shown
+}
+
+/** A failure in one text: why, with the fields at fault. */
+export function failureText(failure: Failure, t: Translate): string {
+  const { status, message, fields, refusals = [] } = failure
+  const told = refusals.map((refusal) => {
+    const label = refusal.field ? `${labelOf(refusal, t)}: ` : ''
+    return label + explain(refusal, t)
+  })
+  const plain = message || Object.values(fields).join(' ')
+  const usual = status ? t('error.status', { status: String(status) }) : t('error.network')
+  return told.join(' ').trim() || plain || usual
 }
 
 /** The label of the field at fault; its path where the page has no control for it. */

@@ -2,7 +2,7 @@
 import { computed, nextTick, type Ref } from 'vue'
 import { useI18n } from 'vue-i18n'
 
-import { byControl, explain, labelOf } from './refusals'
+import { byControl, explain, failureText, labelOf } from './refusals'
 import type { Failure } from './useGeneration'
 
 export interface RefusedField {
@@ -28,6 +28,12 @@ export function useRefusedLabels(failure: () => Failure) {
       text: explain(refusal, (key, values) => t(key, values ?? {})),
     })),
   )
+}
+
+/** Tells a failure in one text. */
+export function useFailureText(): (failure: Failure) => string {
+  const { t } = useI18n()
+  return (failure) => failureText(failure, (key, values) => t(key, values ?? {}))
 }
 
 /** Scroll to the first refused field and focus it, unless somebody types elsewhere by now. */
