@@ -31,6 +31,7 @@ from webapp.routes import (
     models,
     openai_images,
     openai_models,
+    option_facts,
     pages,
     plugins,
     poses,
@@ -91,7 +92,7 @@ API: tuple[RouteModule, ...] = (
     styles, docs, extras, pictures, machine, sysinfo, worker_commands, plugins, interrogate,
     training, foreign_apis, openai_images, openai_models, events, login, signed_links, metrics,
     model_tools, model_report, model_notes, queue_api, api_jobs, job_events, workers, worker_drain,
-    queue_view, usage,
+    queue_view, usage, option_facts,
 )  # fmt: skip
 """The modules of routes; each has one ``blueprint(services)``."""
 
