@@ -3,6 +3,7 @@ import { ref } from 'vue'
 
 import { ApiError } from '../api/client'
 import type { OptionFacts, OptionList } from './api'
+import { fieldMatches } from './fieldMatches'
 import { choiceLabel, KNOWN_OPTIONS, matches, sectionTitle, textOf } from './optionTexts'
 import { faultOf, isSame, joinWords, optionAtFault, splitWords } from './optionValues'
 import { quickNames } from './quickNames'
@@ -104,4 +105,10 @@ test('a change that is taken back waits no longer, and a refusal stands at its o
   draft.set(clip, 1)
   expect([draft.names.value, draft.refusal.value.name]).toEqual([[], ''])
   expect(() => draft.refuse(new TypeError('a slip'), '')).toThrow(TypeError)
+})
+
+test('a field of the form is found by the name that AUTOMATIC1111 has for it', () => {
+  expect(fieldMatches('batch count', 'zh').map(({ name }) => name)).toEqual(['Batch count'])
+  expect(fieldMatches('蒙版', 'zh').length).toBeGreaterThan(2)
+  expect([fieldMatches('', 'en'), fieldMatches('蒙版', 'en')]).toEqual([[], []])
 })
