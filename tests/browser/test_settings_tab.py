@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from easel_process import ROOT, WIDTH, Easel, eventually, expect_toast, running_easel
+from easel_process import ROOT, WIDTH, Easel, eventually, expect_toast, running_easel, until
 from playwright.sync_api import Browser, Locator, Page, expect
 
 pytestmark = pytest.mark.browser
@@ -102,6 +102,51 @@ def test_a_chosen_setting_stands_above_the_form_and_acts_at_once(page: Page) -> 
     option(page, QUICK).get_by_role("button", name="Show above").click()
     section(page, "Text to image")
     expect(page.locator("#quicksettings")).to_have_count(0)
+
+
+SIGNALS = """
+window.asked = 0; window.notes = []; window.tones = 0
+window.Notification = class {
+  static permission = 'default'
+  static requestPermission() { asked += 1; this.permission = 'granted'; return Promise.resolve('granted') }
+  constructor(title) { notes.push(title) }
+}
+document.hasFocus = () => false
+const start = OscillatorNode.prototype.start
+OscillatorNode.prototype.start = function (...given) { tones += 1; return start.apply(this, given) }
+"""
+HEARD = "[asked, tones, notes.join()]"
+
+
+def test_help_costs_and_signals_are_shown_when_they_are_wished_for(
+    browser: Browser, easel: Easel
+) -> None:
+    page = browser.new_context(locale="en-US", viewport={"width": 1440, "height": 900}).new_page()
+    page.add_init_script(SIGNALS)
+    page.goto(easel.url)
+    page.wait_for_selector("#txt2img_generate")
+    draw(page)
+    eventually(expect(page.locator(".cost")).to_contain_text, "Time taken: ")
+    expect(page.locator(".cost")).to_contain_text("RAM: ")
+    expect(page.locator("footer.facts")).to_contain_text("Easel ")
+    assert page.evaluate(HEARD) == [0, 0, ""]
+    count = page.get_by_text("Pictures drawn one after another. Batch count")
+    expect(count).to_have_count(0)
+    page.get_by_role("button", name="Show help").click()
+    expect(count).to_be_visible()
+    section(page, "Settings")
+    page.fill("#settings_search", "masked content")
+    expect(page.locator("main")).to_contain_text("Masked content: What lies under the mask")
+    page.fill("#settings_search", "")
+    for name in ("notify", "sound"):
+        page.locator(f".switch:has(#settings_{name}) .el-switch").click()
+    expect(page.locator("#settings_volume")).to_be_visible()
+    assert page.evaluate(HEARD) == [1, 2, ""]
+    section(page, "Text to image")
+    page.click("#txt2img_generate")
+    until(page, "() => notes.length > 0")
+    assert page.evaluate(HEARD) == [1, 4, "Your pictures are done"]
+    page.context.close()
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
