@@ -3,7 +3,11 @@ import { expect, test } from 'vitest'
 import rows from '../../locales/fieldHelp.json'
 import { findHelp, helpKey } from './helpTable'
 
-const SOURCES = import.meta.glob<string>(['../**/*.vue', '../generation/*.ts'], { query: '?raw', import: 'default', eager: true })
+const SOURCES = import.meta.glob<string>(['../**/*.vue', '../generation/*.ts'], {
+  query: '?raw',
+  import: 'default',
+  eager: true,
+})
 
 test('a field is found in either section, and in any ControlNet unit', () => {
   expect(findHelp(rows, 'txt2img_batch_count', 'en')?.name).toBe('Batch count')
