@@ -6,7 +6,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from easel_process import ROOT, WIDTH, Easel, eventually, expect_toast, running_easel, until
+from easel_process import (
+    ROOT,
+    WIDTH,
+    Easel,
+    eventually,
+    expect_toast,
+    open_sections,
+    running_easel,
+    until,
+)
 from playwright.sync_api import Browser, Locator, Page, expect
 
 pytestmark = pytest.mark.browser
@@ -158,7 +167,9 @@ def test_every_label_is_in_the_readers_language(
     page = context.new_page()
     page.goto(easel.url)
     page.wait_for_selector("#txt2img_generate")
+    open_sections(page)
     section(page, {"en": "Settings", "zh": "设置"}[language])
+    expect(page.locator(".sections button").nth(len(TEXTS["sections"]))).to_be_attached()
     seen: dict[str, str] = {}
     for button in page.locator(".sections button").all():
         button.click()
