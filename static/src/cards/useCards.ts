@@ -40,7 +40,7 @@ export function useCards(kind: MaybeRefOrGetter<Kind>, catalogue: Catalogue) {
     { immediate: true },
   )
   watch(catalogue.checkpoints, load) // renewed with every change of the folders
-  return { cards, loaded, failure, replace }
+  return { cards, loaded, failure, replace, load }
 }
 
 /** The card of one model by any name of it; null until it is known, and where there is none. */
