@@ -29,7 +29,7 @@ def easel(page_and_browser: None, tmp_path_factory: pytest.TempPathFactory) -> I
 
 
 def choose(page: Page, label: str) -> None:
-    page.click(".el-select:has(#checkpoint)")
+    page.click("#checkpoint")
     page.get_by_role("option", name=label, exact=True).click()
 
 

@@ -3104,6 +3104,7 @@ export interface components {
             base: string;
             belongs_in: string | null;
             changed: number;
+            defaults: components["schemas"]["DefaultsEntry"];
             description: string;
             hash: string | null;
             kind: string;
@@ -3114,10 +3115,21 @@ export interface components {
                 [key: string]: unknown;
             };
             preview: string | null;
+            side: number | null;
             size: number;
             source: string;
             title: string;
             words: string[];
+        };
+        /** DefaultsEntry */
+        DefaultsEntry: {
+            cfg_scale: number | null;
+            clip_skip: number | null;
+            height: number | null;
+            sampler_name: string | null;
+            scheduler: string | null;
+            steps: number | null;
+            width: number | null;
         };
         /**
          * CardMarkup
