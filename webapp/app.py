@@ -56,6 +56,7 @@ from webapp.routes.files import (
     dav,
     filebrowser_api,
     folders,
+    gallery,
     jobs,
     live,
     operations,
@@ -97,7 +98,7 @@ API: tuple[RouteModule, ...] = (
 
 FILES: tuple[RouteModule, ...] = (
     folders, operations, jobs, text_files, archives, live, previews, search, filebrowser_api,
-    uploads, dav, shares, public_shares,
+    uploads, dav, shares, public_shares, gallery,
 )  # fmt: skip
 """Those of the file browser (``--filebrowser``)."""
 
