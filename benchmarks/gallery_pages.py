@@ -20,7 +20,7 @@ PICTURES = 50_000
 STARRED = 5_000
 REJECTED = 5_000
 ROUNDS = 5
-PAGE = 200  # pictures
+PAGE = 100  # pictures, as the page asks
 WHO = "bench"
 
 

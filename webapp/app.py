@@ -53,6 +53,7 @@ from webapp.routes import (
 )
 from webapp.routes.files import (
     archives,
+    boards,
     dav,
     filebrowser_api,
     folders,
@@ -62,6 +63,7 @@ from webapp.routes.files import (
     operations,
     pictures,
     previews,
+    public_boards,
     public_shares,
     search,
     shares,
@@ -99,6 +101,7 @@ API: tuple[RouteModule, ...] = (
 FILES: tuple[RouteModule, ...] = (
     folders, operations, jobs, text_files, archives, live, previews, search, filebrowser_api,
     uploads, dav, shares, public_shares, gallery,
+    boards, public_boards,
 )  # fmt: skip
 """Those of the file browser (``--filebrowser``)."""
 

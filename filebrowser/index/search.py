@@ -183,11 +183,16 @@ def _restrict_to_roots(
 
 
 def _restrict_to_stamps(where: _WhereClause, query: SearchQuery) -> None:
-    """Only files of these stamps, and none of those."""
+    """Only files of these stamps, and none of those. Ids are compared: of pairs that may be NULL,
+    ``NOT IN`` would look at each for every row.
+    """
+    stamped = (
+        "SELECT g.id FROM json_each(?) s JOIN files g"
+        " ON g.changed = s.value ->> 0 AND g.size = s.value ->> 1"
+    )
     for stamps, sign in ((query.only, "IN"), (query.without, "NOT IN")):
         if stamps is not None:
-            pairs = "SELECT value ->> 0, value ->> 1 FROM json_each(?)"
-            where.add(f"(f.changed, f.size) {sign} ({pairs})", _stamps_json(stamps))
+            where.add(f"f.id {sign} ({stamped})", _stamps_json(stamps))
 
 
 def _stamps_json(stamps: Collection[FileStamp]) -> str:

@@ -1181,6 +1181,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/pictures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The caller's pictures, the latest first */
+        get: operations["gallery_pictures"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/pictures/rating": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Give pictures stars, or reject them */
+        put: operations["gallery_rate"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/queue": {
         parameters: {
             query?: never;
@@ -4222,6 +4256,25 @@ export interface components {
             width: number;
         };
         /**
+         * PictureEntry
+         * @description One picture, and what the caller thinks of it.
+         */
+        PictureEntry: {
+            height: number | null;
+            kind: string;
+            model: string | null;
+            modified: number;
+            name: string;
+            path: string;
+            prompt: string;
+            rejected: boolean;
+            sampler: string | null;
+            seed: number | null;
+            size: number | null;
+            stars: number;
+            width: number | null;
+        };
+        /**
          * PictureOrigin
          * @description How a picture was made.
          */
@@ -4233,6 +4286,25 @@ export interface components {
             prompt: string;
             sampler: string;
             seed: number | null;
+        };
+        /**
+         * PicturePage
+         * @description A page; ``next`` is the cursor of the one after it. ``complete``: all files are indexed.
+         */
+        PicturePage: {
+            complete: boolean;
+            next: string | null;
+            pictures: components["schemas"]["PictureEntry"][];
+            total: number;
+        };
+        /**
+         * PictureRating
+         * @description What the caller thinks of a picture.
+         */
+        PictureRating: {
+            path: string;
+            rejected: boolean;
+            stars: number;
         };
         /**
          * PlatformFacts
@@ -4493,6 +4565,22 @@ export interface components {
             name: string;
             resets_at: number | null;
             used: number;
+        };
+        /**
+         * RatedPictures
+         * @description The ratings as they are now, in the order of the paths.
+         */
+        RatedPictures: {
+            ratings: components["schemas"]["PictureRating"][];
+        };
+        /**
+         * RatingBody
+         * @description The body of ``PUT /api/v1/pictures/rating``; what is left out stays as it is.
+         */
+        RatingBody: {
+            paths: string[];
+            rejected?: boolean | null;
+            stars?: number | null;
         };
         /**
          * RealEsrganEntry
@@ -7426,6 +7514,61 @@ export interface operations {
                 };
                 content: {
                     "application/json": Record<string, unknown>;
+                };
+            };
+        };
+    };
+    gallery_pictures: {
+        parameters: {
+            query?: {
+                cursor?: string;
+                limit?: number;
+                model?: string;
+                offset?: number;
+                q?: string;
+                rejected?: boolean;
+                sampler?: string;
+                since?: string;
+                stars?: number;
+                until?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PicturePage"];
+                };
+            };
+        };
+    };
+    gallery_rate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RatingBody"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RatedPictures"];
                 };
             };
         };

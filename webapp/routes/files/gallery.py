@@ -1,18 +1,17 @@
 """``/api/v1/pictures``: the caller's own pictures, the latest first, with stars and rejects."""
 
-import os
 from typing import Annotated
 
 from flask import Blueprint, Response, jsonify, request
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt
 from typing_extensions import TypedDict
 
-from filebrowser.access.file_access import FileAccess, Right, check_rights, resolve_path
-from filebrowser.access.gate import open_place
+from filebrowser.access.file_access import Right, check_rights
 from filebrowser.index.search import MAX_PAGE_HITS
-from filebrowser.index.search_query import FileStamp, SearchHit
+from filebrowser.index.search_query import SearchHit
 from webapp.access.scopes import AccessScope, requires
 from webapp.errors import BadValue
+from webapp.gallery.board_contents import stamp_at
 from webapp.gallery.picture_query import PictureFilter, query_of, read_cursor, write_cursor
 from webapp.gallery.ratings import MAX_STARS, NO_RATING, Rating
 from webapp.http.openapi import RouteNote, with_note
@@ -141,7 +140,7 @@ def add_rating(gallery: Blueprint, services: Services) -> None:
         if body.stars is None and body.rejected is None:
             raise BadValue("Say stars, rejected or both.")
         access = caller_access(services)
-        stamps = [stamp_of(access, path) for path in body.paths]
+        stamps = [stamp_at(access, path) for path in body.paths]
         ratings = filing.ratings.rate(access.who, stamps, body.stars, body.rejected)
         return jsonify(
             {
@@ -164,16 +163,6 @@ def filter_param() -> PictureFilter:
         rejected=flag_param("rejected") if "rejected" in request.args else None,
         **words,
     )
-
-
-def stamp_of(access: FileAccess, path: str) -> FileStamp:
-    """What the file at ``path`` is known by. Raises as the gate for what is not the caller's."""
-    handle = open_place(resolve_path(access, path, Right.VIEW))
-    try:
-        facts = os.fstat(handle)
-    finally:
-        os.close(handle)
-    return facts.st_mtime_ns, facts.st_size
 
 
 def picture_json(hit: SearchHit, rating: Rating) -> PictureEntry:
