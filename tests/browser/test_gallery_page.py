@@ -1,4 +1,4 @@
-"""The gallery: found, starred, rejected, compared, and live with the disk; for viewers to look at."""
+"""The gallery: found, starred, rejected, compared, put on boards, and live with the disk."""
 
 from collections.abc import Iterator
 
@@ -130,6 +130,40 @@ def test_two_pictures_are_compared(gallery: Page) -> None:
     gallery.keyboard.press("s")
     gallery.keyboard.press("Escape")
     expect(gallery.get_by_role("option", name="1 star").first).to_be_visible()
+
+
+def test_pictures_go_onto_a_board_whose_visitors_star(
+    gallery: Page, browser: Browser, easel: Easel
+) -> None:
+    gallery.get_by_role("listbox", name="Pictures on the disk").focus()
+    gallery.keyboard.press("Home")
+    for key in ("Space", "ArrowRight", "Space", "b"):
+        gallery.keyboard.press(key)
+    picker = gallery.get_by_role("dialog", name="Add 2 pictures to")
+    picker.get_by_label("Name of the board").fill("Lakes")
+    picker.get_by_role("button", name="Make").click()
+    gallery.get_by_role("button", name="Boards").click()
+    boards = gallery.get_by_role("region", name="Boards")
+    tile = boards.get_by_role("button", name="Lakes 2 pictures")
+    expect(tile).to_be_visible()
+    gallery.get_by_role("button", name="Select nothing").click()
+    cell(gallery, 3).drag_to(tile)
+    boards.get_by_role("button", name="Lakes 3 pictures").click()
+    board = gallery.get_by_role("region", name="Lakes")
+    board.get_by_label("Note").fill("which one?")
+    board.get_by_label("Note").blur()
+    board.get_by_role("switch", name="Shared by link").focus()
+    gallery.keyboard.press("Space")
+    address = board.get_by_role("link").filter(has_text="/b/").get_attribute("href")
+    stranger = browser.new_context(locale="zh-CN").new_page()
+    stranger.goto(str(address))
+    expect(stranger.get_by_text("which one?")).to_be_visible()
+    stranger.get_by_role("button", name="点一颗星 (0)").first.click()
+    expect(stranger.get_by_role("button", name="取消星 (1)")).to_have_count(1)
+    stranger.context.close()
+    board.get_by_role("button", name="All boards").click()
+    boards.get_by_role("button", name="Lakes").click()
+    expect(board.get_by_title("stars of visitors")).to_have_text("1 stars of visitors")
 
 
 @pytest.mark.parametrize(("width", "height"), [(390, 844), (1440, 900)])

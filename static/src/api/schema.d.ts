@@ -872,6 +872,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/boards": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The caller's boards */
+        get: operations["boards_own"];
+        put?: never;
+        /** Make a board */
+        post: operations["boards_make"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/boards/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A board with its pictures */
+        get: operations["boards_one"];
+        put?: never;
+        post?: never;
+        /** Delete a board */
+        delete: operations["boards_delete"];
+        options?: never;
+        head?: never;
+        /** Change a board */
+        patch: operations["boards_change"];
+        trace?: never;
+    };
     "/api/v1/groups": {
         parameters: {
             query?: never;
@@ -1400,6 +1437,41 @@ export interface paths {
         put?: never;
         /** Let a worker finish its job and leave */
         post: operations["worker_drain_drain"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/b/{link}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The page of a shared board */
+        get: operations["public_boards_page"];
+        put?: never;
+        /** Give a picture of a shared board a star, or take it back */
+        post: operations["public_boards_star"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/b/{link}/{picture}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A picture of a shared board, made small */
+        get: operations["public_boards_small"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -3072,6 +3144,50 @@ export interface components {
             model: components["schemas"]["ReportedModel"];
         };
         /**
+         * BoardChange
+         * @description The body of ``PATCH /api/v1/boards/<id>``; left out: as it is. ``cover`` "": the first.
+         */
+        BoardChange: {
+            add?: string[];
+            cover?: string | null;
+            name?: string | null;
+            note?: string | null;
+            remove?: string[];
+            shared?: boolean | null;
+        };
+        /**
+         * BoardEntry
+         * @description A picture on a board; ``there``: whether its file is. ``visitor_stars``: by the link.
+         */
+        BoardEntry: {
+            modified: number;
+            path: string;
+            rejected: boolean;
+            stars: number;
+            there: boolean;
+            visitor_stars: number;
+        };
+        /**
+         * BoardFacts
+         * @description A board; ``url`` where it is shared, ``cover`` a path, ``made`` in seconds since 1970.
+         */
+        BoardFacts: {
+            count: number;
+            cover: string | null;
+            id: string;
+            made: number;
+            name: string;
+            note: string;
+            url: string | null;
+        };
+        /**
+         * BoardList
+         * @description The caller's boards, the latest first.
+         */
+        BoardList: {
+            boards: components["schemas"]["BoardFacts"][];
+        };
+        /**
          * CaptionAnswer
          * @description Words for a picture.
          */
@@ -4076,6 +4192,14 @@ export interface components {
             preview: string | null;
             title: string;
             type: string;
+        };
+        /**
+         * NewBoard
+         * @description The body of ``POST /api/v1/boards``.
+         */
+        NewBoard: {
+            name: string;
+            note?: string;
         };
         /**
          * NewGroup
@@ -5388,6 +5512,20 @@ export interface components {
             parameters: number;
             tensors: components["schemas"]["TensorFacts"][];
             words: components["schemas"]["TriggerWord"][];
+        };
+        /**
+         * WholeBoard
+         * @description A board with its pictures in their order.
+         */
+        WholeBoard: {
+            count: number;
+            cover: string | null;
+            id: string;
+            made: number;
+            name: string;
+            note: string;
+            pictures: components["schemas"]["BoardEntry"][];
+            url: string | null;
         };
         /**
          * WorkerEntry
@@ -7044,6 +7182,120 @@ export interface operations {
             };
         };
     };
+    boards_own: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BoardList"];
+                };
+            };
+        };
+    };
+    boards_make: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewBoard"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BoardFacts"];
+                };
+            };
+        };
+    };
+    boards_one: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WholeBoard"];
+                };
+            };
+        };
+    };
+    boards_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, unknown>;
+                };
+            };
+        };
+    };
+    boards_change: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BoardChange"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WholeBoard"];
+                };
+            };
+        };
+    };
     groups_every_group: {
         parameters: {
             query?: never;
@@ -7909,6 +8161,73 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DrainedWorker"];
+                };
+            };
+        };
+    };
+    public_boards_page: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                link: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+        };
+    };
+    public_boards_star: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                link: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+        };
+    };
+    public_boards_small: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                link: string;
+                picture: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/webp": string;
                 };
             };
         };
