@@ -1,7 +1,10 @@
 /** Keys of the gallery and of the comparison. */
 
 export type ChoosingAction =
-  | { act: 'star' | 'reject' | 'compare' | 'mark' | 'open' | 'variations' | 'hires' | 'close' | 'board' }
+  | {
+      act:
+        'star' | 'reject' | 'compare' | 'mark' | 'open' | 'variations' | 'hires' | 'close' | 'board' | 'plot'
+    }
   | { act: 'stars'; stars: number }
   | { act: 'pick'; number: number } // from 0
 
@@ -14,6 +17,7 @@ const BY_KEY: Record<string, Exclude<ChoosingAction['act'], 'stars' | 'pick'>> =
   v: 'variations',
   h: 'hires',
   b: 'board',
+  g: 'plot',
   escape: 'close',
 }
 const MAX_STARS = 5

@@ -150,7 +150,7 @@ def settle_in(world: World, who: str, folder: Path) -> dict[str, str]:
     )
     share = world.ask(who, "POST", "/api/files/shares", {"path": f"/data/outputs/{mark}.txt"})
     board = world.ask(who, "POST", "/api/v1/boards", {"name": mark})
-    on_it = {"add": [f"/data/outputs/{mark}.txt"], "note": mark}
+    on_it = {"add": [f"/data/{inner}"], "note": mark}
     assert world.ask(who, "PATCH", f"/api/v1/boards/{board.json['id']}", on_it).status == 200
     unfinished = world.upload(who, "outputs", f"{mark}-half.txt", b"ha", 4)
     style = {"name": mark, "prompt": mark}

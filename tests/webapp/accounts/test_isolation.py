@@ -73,7 +73,7 @@ FILES: list[Attempt] = [
     ("PUT", "/api/v1/pictures/rating", {"paths": ["/data/users/{user}/{picture}"], "stars": 1}),
     ("GET", "/api/v1/boards/{board}", None),
     ("PATCH", "/api/v1/boards/{board}", {"shared": True}),
-    ("PATCH", "/api/v1/boards/{board}", {"add": ["/data/outputs/{mark}.txt"]}),
+    ("PATCH", "/api/v1/boards/{board}", {"add": ["/data/outputs/{mark}.png"]}),
     ("DELETE", "/api/v1/boards/{board}", None),
     ("GET", "/b/{board}", None),
     ("GET", "/dav/data/outputs/{mark}.txt", None),

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
 from filebrowser.access.file_access import FileAccess, Right, check_rights
+from filebrowser.listing.file_kinds import FileKind, kind_of
 from webapp.access.scopes import AccessScope, requires
 from webapp.errors import BadValue
 from webapp.gallery.board_contents import find_pictures, stamp_at
@@ -164,6 +165,8 @@ def change_board(services: Services, access: FileAccess, board: Board, body: Boa
     stamp = partial(stamp_at, access)
     if body.shared:
         check_rights(access, SHARING_RIGHTS)
+    if odd := [path for path in body.add if kind_of(path) is not FileKind.IMAGE]:
+        raise BadValue(f"{odd[0][:200]!r} is no picture; boards hold pictures alone.")
     added = [BoardPicture(stamp(path), path) for path in body.add]
     known = {picture.path: picture.stamp for picture in store.pictures_of(board)}
     known |= {picture.path: picture.stamp for picture in added}

@@ -78,6 +78,7 @@ def test_bad_changes_are_refused_and_change_nothing(studio: Any) -> None:
     ask(studio, "PATCH", at, {"add": ["/data/outputs/none.png"], "name": "other"}, 404)
     ask(studio, "PATCH", at, {"cover": "/data/outputs/none.png", "name": "other"}, 400)
     ask(studio, "PATCH", at, {"remove": ["/data/outputs/none.png"], "name": "other"}, 400)
+    ask(studio, "PATCH", at, {"add": ["/data/config.json"]}, 400)
     for body in ({"name": " "}, {"name": "x" * 201}, {"more": 1}, {"shared": "yes"}):
         ask(studio, "PATCH", at, body, 422)
     ask(studio, "POST", "", {"note": "without a name"}, 422)
