@@ -108,7 +108,10 @@ def add_page(boards: Blueprint, services: Services) -> None:
         answer.headers["Content-Security-Policy"] = share_page.POLICY
         answer.headers["X-Frame-Options"] = "DENY"
         answer.vary.add("Accept-Language")
-        return with_private_headers(answer)
+        answer = with_private_headers(answer)
+        # With no-referrer a browser names no origin for the form, and is taken for another site.
+        answer.headers["Referrer-Policy"] = "same-origin"
+        return answer
 
 
 def add_stars(boards: Blueprint, services: Services) -> None:

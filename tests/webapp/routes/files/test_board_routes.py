@@ -106,6 +106,7 @@ def test_visitors_see_small_pictures_without_their_making_and_give_stars(studio:
     one, other = studio.app.test_client(), studio.app.test_client()
     page = one.get(url)
     assert "for the wall" in page.text
+    assert page.headers["Referrer-Policy"] == "same-origin"  # else forms have the origin "null"
     assert "script-src" not in page.headers["Content-Security-Policy"]
     keys = re.findall(r'value="([^"]+)"', page.text)
     assert len(keys) == 3
