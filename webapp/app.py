@@ -55,14 +55,17 @@ from webapp.routes import (
 )
 from webapp.routes.files import (
     archives,
+    boards,
     dav,
     filebrowser_api,
     folders,
+    gallery,
     jobs,
     live,
     operations,
     pictures,
     previews,
+    public_boards,
     public_shares,
     search,
     shares,
@@ -99,7 +102,8 @@ API: tuple[RouteModule, ...] = (
 
 FILES: tuple[RouteModule, ...] = (
     folders, operations, jobs, text_files, archives, live, previews, search, filebrowser_api,
-    uploads, dav, shares, public_shares,
+    uploads, dav, shares, public_shares, gallery,
+    boards, public_boards,
 )  # fmt: skip
 """Those of the file browser (``--filebrowser``)."""
 

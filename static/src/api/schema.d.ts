@@ -906,6 +906,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/boards": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The caller's boards */
+        get: operations["boards_own"];
+        put?: never;
+        /** Make a board */
+        post: operations["boards_make"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/boards/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A board with its pictures */
+        get: operations["boards_one"];
+        put?: never;
+        post?: never;
+        /** Delete a board */
+        delete: operations["boards_delete"];
+        options?: never;
+        head?: never;
+        /** Change a board */
+        patch: operations["boards_change"];
+        trace?: never;
+    };
     "/api/v1/groups": {
         parameters: {
             query?: never;
@@ -1215,6 +1252,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/pictures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The caller's pictures, the latest first */
+        get: operations["gallery_pictures"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/pictures/rating": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Give pictures stars, or reject them */
+        put: operations["gallery_rate"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/queue": {
         parameters: {
             query?: never;
@@ -1400,6 +1471,41 @@ export interface paths {
         put?: never;
         /** Let a worker finish its job and leave */
         post: operations["worker_drain_drain"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/b/{link}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The page of a shared board */
+        get: operations["public_boards_page"];
+        put?: never;
+        /** Give a picture of a shared board a star, or take it back */
+        post: operations["public_boards_star"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/b/{link}/{picture}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A picture of a shared board, made small */
+        get: operations["public_boards_small"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -3072,6 +3178,50 @@ export interface components {
             model: components["schemas"]["ReportedModel"];
         };
         /**
+         * BoardChange
+         * @description The body of ``PATCH /api/v1/boards/<id>``; left out: as it is. ``cover`` "": the first.
+         */
+        BoardChange: {
+            add?: string[];
+            cover?: string | null;
+            name?: string | null;
+            note?: string | null;
+            remove?: string[];
+            shared?: boolean | null;
+        };
+        /**
+         * BoardEntry
+         * @description A picture on a board; ``there``: whether its file is. ``visitor_stars``: by the link.
+         */
+        BoardEntry: {
+            modified: number;
+            path: string;
+            rejected: boolean;
+            stars: number;
+            there: boolean;
+            visitor_stars: number;
+        };
+        /**
+         * BoardFacts
+         * @description A board; ``url`` where it is shared, ``cover`` a path, ``made`` in seconds since 1970.
+         */
+        BoardFacts: {
+            count: number;
+            cover: string | null;
+            id: string;
+            made: number;
+            name: string;
+            note: string;
+            url: string | null;
+        };
+        /**
+         * BoardList
+         * @description The caller's boards, the latest first.
+         */
+        BoardList: {
+            boards: components["schemas"]["BoardFacts"][];
+        };
+        /**
          * CaptionAnswer
          * @description Words for a picture.
          */
@@ -4090,6 +4240,14 @@ export interface components {
             type: string;
         };
         /**
+         * NewBoard
+         * @description The body of ``POST /api/v1/boards``.
+         */
+        NewBoard: {
+            name: string;
+            note?: string;
+        };
+        /**
          * NewGroup
          * @description The body of ``POST /api/v1/groups``.
          */
@@ -4304,6 +4462,25 @@ export interface components {
             width: number;
         };
         /**
+         * PictureEntry
+         * @description One picture, and what the caller thinks of it.
+         */
+        PictureEntry: {
+            height: number | null;
+            kind: string;
+            model: string | null;
+            modified: number;
+            name: string;
+            path: string;
+            prompt: string;
+            rejected: boolean;
+            sampler: string | null;
+            seed: number | null;
+            size: number | null;
+            stars: number;
+            width: number | null;
+        };
+        /**
          * PictureOrigin
          * @description How a picture was made.
          */
@@ -4315,6 +4492,25 @@ export interface components {
             prompt: string;
             sampler: string;
             seed: number | null;
+        };
+        /**
+         * PicturePage
+         * @description A page; ``next`` is the cursor of the one after it. ``complete``: all files are indexed.
+         */
+        PicturePage: {
+            complete: boolean;
+            next: string | null;
+            pictures: components["schemas"]["PictureEntry"][];
+            total: number;
+        };
+        /**
+         * PictureRating
+         * @description What the caller thinks of a picture.
+         */
+        PictureRating: {
+            path: string;
+            rejected: boolean;
+            stars: number;
         };
         /**
          * PlatformFacts
@@ -4575,6 +4771,22 @@ export interface components {
             name: string;
             resets_at: number | null;
             used: number;
+        };
+        /**
+         * RatedPictures
+         * @description The ratings as they are now, in the order of the paths.
+         */
+        RatedPictures: {
+            ratings: components["schemas"]["PictureRating"][];
+        };
+        /**
+         * RatingBody
+         * @description The body of ``PUT /api/v1/pictures/rating``; what is left out stays as it is.
+         */
+        RatingBody: {
+            paths: string[];
+            rejected?: boolean | null;
+            stars?: number | null;
         };
         /**
          * RealEsrganEntry
@@ -5382,6 +5594,20 @@ export interface components {
             parameters: number;
             tensors: components["schemas"]["TensorFacts"][];
             words: components["schemas"]["TriggerWord"][];
+        };
+        /**
+         * WholeBoard
+         * @description A board with its pictures in their order.
+         */
+        WholeBoard: {
+            count: number;
+            cover: string | null;
+            id: string;
+            made: number;
+            name: string;
+            note: string;
+            pictures: components["schemas"]["BoardEntry"][];
+            url: string | null;
         };
         /**
          * WorkerEntry
@@ -7082,6 +7308,120 @@ export interface operations {
             };
         };
     };
+    boards_own: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BoardList"];
+                };
+            };
+        };
+    };
+    boards_make: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewBoard"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BoardFacts"];
+                };
+            };
+        };
+    };
+    boards_one: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WholeBoard"];
+                };
+            };
+        };
+    };
+    boards_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, unknown>;
+                };
+            };
+        };
+    };
+    boards_change: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BoardChange"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WholeBoard"];
+                };
+            };
+        };
+    };
     groups_every_group: {
         parameters: {
             query?: never;
@@ -7556,6 +7896,61 @@ export interface operations {
             };
         };
     };
+    gallery_pictures: {
+        parameters: {
+            query?: {
+                cursor?: string;
+                limit?: number;
+                model?: string;
+                offset?: number;
+                q?: string;
+                rejected?: boolean;
+                sampler?: string;
+                since?: string;
+                stars?: number;
+                until?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PicturePage"];
+                };
+            };
+        };
+    };
+    gallery_rate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RatingBody"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RatedPictures"];
+                };
+            };
+        };
+    };
     queue_view_queue: {
         parameters: {
             query?: never;
@@ -7892,6 +8287,73 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DrainedWorker"];
+                };
+            };
+        };
+    };
+    public_boards_page: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                link: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+        };
+    };
+    public_boards_star: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                link: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+        };
+    };
+    public_boards_small: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                link: string;
+                picture: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/webp": string;
                 };
             };
         };

@@ -30,6 +30,11 @@ export const TABS: readonly Tab[] = [
     offered: ({ login }) => login === true, // where there may be others
   },
   {
+    name: 'gallery',
+    view: defineAsyncComponent(() => import('../gallery/GalleryTab.vue')),
+    offered: ({ filebrowser }) => filebrowser,
+  },
+  {
     name: 'files',
     view: defineAsyncComponent(() => import('../files/FilesTab.vue')),
     offered: ({ filebrowser }) => filebrowser,
