@@ -1,12 +1,10 @@
 /** Notifications of the files tab: errors, and messages with Undo. */
-import { h } from 'vue'
 import { useI18n } from 'vue-i18n'
 
 import { ApiError } from '../api/client'
 import { useFailureText } from '../generation/useRefusals'
 import { notify } from '../notifications'
-
-const UNDO_MS = 10_000
+import { showUndo } from '../undo'
 
 export type Notifications = ReturnType<typeof useNotifications>
 
@@ -32,30 +30,6 @@ export function useNotifications() {
       showError(error)
       return null
     }
-  }
-
-  /** Show a message with an Undo button for ten seconds. */
-  function showUndo(text: string, undo: () => void) {
-    const close = notify('info', {
-      duration: UNDO_MS,
-      closable: true,
-      text: h('span', [
-        text,
-        ' ',
-        h(
-          'button',
-          {
-            type: 'button',
-            class: 'undo',
-            onClick: () => {
-              close()
-              undo()
-            },
-          },
-          t('files.undo'),
-        ),
-      ]),
-    })
   }
 
   function showSuccess(text: string) {

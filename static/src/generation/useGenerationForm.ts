@@ -10,11 +10,14 @@ import { partsOf, collectPanelValues, type Panels } from '../extensions/pluginPa
 import type { PromptText } from '../navigation'
 import { notify } from '../notifications'
 import { toDataUri } from '../pictures'
+import { useFormCommands } from '../palette/formCommands'
+import { usePromptHistory } from '../prompt/history'
 import { useRights } from '../rights'
 import { useDoneSignal } from '../settings/useDoneSignal'
+import { showUndo } from '../undo'
 import { useCheckpoint } from './useCheckpoint'
 import { newUnit, type ControlUnit } from './controlUnits'
-import { createDefaults, useFields, type GenerationKind } from './useFields'
+import { createDefaults, useFields, type Fields, type GenerationKind } from './useFields'
 import { newTask, useGeneration } from './useGeneration'
 import { revealRefused, useFailureText, useRefusedFields } from './useRefusals'
 import { useShortcuts } from './useShortcuts'
@@ -57,22 +60,36 @@ export function useGenerationForm(kind: GenerationKind, catalogue: Catalogue, st
   void work.resume()
   watch(work.lost, (lost) => lost && notify('warning', t('stage.lost')))
 
+  const past = usePromptHistory()
   const forever = ref(false) // one picture after another, until an interruption or a failure
   let again = false
   async function generate() {
     again = false
     if (!rights.value.draw) return void notify('info', t('rights.draw'))
+    past.add(fields.value.prompt, fields.value.negative)
     const succeeded = await start()
     const continues = forever.value && succeeded && !work.stopping.value
     if (again || continues) return void generate()
     forever.value = false
   }
 
+  /** Change fields by `change`, with a message that takes it back. */
+  function changeUndoably(text: string, change: () => void) {
+    const before = JSON.stringify([fields.value, units.value])
+    change()
+    if (JSON.stringify([fields.value, units.value]) === before) return
+    showUndo(text, () => {
+      ;[fields.value, units.value] = JSON.parse(before) as [Fields, ControlUnit[]]
+    })
+  }
+
   /** All settings beside the prompts and the checkpoint as at the first visit. */
   function reset() {
-    const { prompt, negative, checkpoint } = fields.value
-    fields.value = { ...createDefaults(), prompt, negative, checkpoint }
-    units.value = units.value.map(newUnit)
+    changeUndoably(t('undo.reset'), () => {
+      const { prompt, negative, checkpoint } = fields.value
+      fields.value = { ...createDefaults(), prompt, negative, checkpoint }
+      units.value = units.value.map(newUnit)
+    })
     forever.value = false
     work.failure.value = null
   }
@@ -85,10 +102,12 @@ export function useGenerationForm(kind: GenerationKind, catalogue: Catalogue, st
   }
 
   function fill(parameters: Parameters) {
-    fields.value = applyInfotext(fields.value, parameters, {
-      schedules: catalogue.schedulers.value.map(({ label }) => label),
-      checkpoints: catalogue.checkpoints.value,
-      options: catalogue.lists.options,
+    changeUndoably(t('prompt.applied'), () => {
+      fields.value = applyInfotext(fields.value, parameters, {
+        schedules: catalogue.schedulers.value.map(({ label }) => label),
+        checkpoints: catalogue.checkpoints.value,
+        options: catalogue.lists.options,
+      })
     })
   }
 
@@ -101,8 +120,13 @@ export function useGenerationForm(kind: GenerationKind, catalogue: Catalogue, st
 
   /** Replace the prompt and leave all other fields. */
   function write({ prompt, negative }: PromptText) {
-    fields.value.prompt = prompt
-    if (negative !== undefined) fields.value.negative = negative
+    const lost = fields.value.prompt !== '' || (negative !== undefined && fields.value.negative !== '')
+    const change = () => {
+      fields.value.prompt = prompt
+      if (negative !== undefined) fields.value.negative = negative
+    }
+    if (lost) changeUndoably(t('undo.prompt'), change)
+    else change()
   }
 
   /** Fill the fields from the infotext inside a picture. */
@@ -111,7 +135,6 @@ export function useGenerationForm(kind: GenerationKind, catalogue: Catalogue, st
     if (!result) return
     if (!result.info) return void notify('warning', t('prompt.noInfotext'))
     fill(result.parameters)
-    notify('success', t('prompt.applied'))
   }
 
   /** The answer; null on an API error, which is shown. */
@@ -136,6 +159,11 @@ export function useGenerationForm(kind: GenerationKind, catalogue: Catalogue, st
     panels: collectPanelValues(panels.value, fields.value.panels, moduleValues.value),
   })
 
+  useFormCommands({
+    ...{ kind, open, fields, catalogue, reset, running: work.running },
+    generate: () => void generate(),
+    interrupt: () => void work.interrupt(),
+  })
   useShortcuts(open, {
     generate: generateAnew,
     skip: () => void work.skip(),
@@ -157,6 +185,7 @@ export function useGenerationForm(kind: GenerationKind, catalogue: Catalogue, st
     panels,
     moduleValues,
     generate,
+    changeUndoably,
     reset,
     apply,
     applyPicture,
