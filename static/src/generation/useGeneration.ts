@@ -1,7 +1,7 @@
 /** The jobs of this window with their progress, and the pictures of this session. */
 import { computed, reactive, ref, shallowRef } from 'vue'
 
-import { ApiError } from '../api/client'
+import { ApiError, type Refusal } from '../api/client'
 import * as api from '../api/sdapi'
 import { toBlob, measurePicture } from '../pictures'
 import type { GenerationKind } from './useFields'
@@ -36,7 +36,12 @@ export interface Picture {
   height: number
 }
 
-export type Failure = { status: number; message: string; fields: Record<string, string> }
+export type Failure = {
+  status: number
+  message: string
+  fields: Record<string, string>
+  refusals?: readonly Refusal[]
+}
 export type Generation = ReturnType<typeof useGeneration>
 
 export function useGeneration(kind: GenerationKind) {
