@@ -139,7 +139,9 @@ def test_a_refusal_names_the_field(page: Page) -> None:
     detail = [{"loc": ["body", "steps"], "msg": "must be at most 150", "type": "less_than"}]
     page.route(JOBS, lambda route: route.fulfill(status=422, json={"detail": detail}))
     page.click("#txt2img_generate")
-    expect(page.get_by_role("alert").first).to_contain_text("Steps: must be at most 150")
+    expect(page.locator(".stage").get_by_role("alert")).to_contain_text(
+        "Steps: must be at most 150"
+    )
     expect(page.locator(".field.wrong .error")).to_have_text("must be at most 150")
 
 
@@ -179,7 +181,7 @@ def test_a_window_stops_its_own_picture_alone(page: Page) -> None:
     begin(page, "a red house")
     eventually(expect(page.locator(".figures")).to_have_text, re.compile(r"\d+ %"))
     begin(other, "a blue boat")
-    expect(other.get_by_text("In line")).to_be_visible()
+    expect(other.locator(".working")).to_contain_text("In line")
     with other.expect_request("**/interrupt?id_task=*") as asked:
         other.click("#txt2img_interrupt")
     expect(other.locator("#txt2img_interrupt")).to_be_hidden()  # it waits for nobody
