@@ -11,6 +11,7 @@ import type { PromptText } from '../navigation'
 import { notify } from '../notifications'
 import { toDataUri } from '../pictures'
 import { useRights } from '../rights'
+import { useDoneSignal } from '../settings/useDoneSignal'
 import { useCheckpoint } from './useCheckpoint'
 import { newUnit, type ControlUnit } from './controlUnits'
 import { createDefaults, useFields, type Fields, type GenerationKind } from './useFields'
@@ -59,6 +60,7 @@ export function useGenerationForm(kind: GenerationKind, catalogue: Catalogue, { 
   replaceMissingNames(catalogue, fields)
   showProgressInTitle(work)
   keepScreenAwake(work)
+  useDoneSignal(work, () => t('settings.done'))
   void work.resume()
   watch(work.lost, (lost) => lost && notify('warning', t('stage.lost')))
 
