@@ -131,7 +131,7 @@ def draw(page: Page, steps: int) -> None:
 
 
 def infotext(page: Page) -> str:
-    eventually(expect(page.locator("#txt2img_generate")).to_be_visible)
+    eventually(expect(page.locator("#txt2img_interrupt")).to_be_hidden)
     return page.inner_text("#html_info_txt2img")
 
 

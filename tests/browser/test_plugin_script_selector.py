@@ -136,7 +136,7 @@ def draw(page: Page) -> dict:
     with page.expect_request(JOBS) as asked:
         page.click("#txt2img_generate")
     page.wait_for_selector("#txt2img_interrupt")
-    eventually(expect(page.locator("#txt2img_generate")).to_be_visible)
+    eventually(expect(page.locator("#txt2img_interrupt")).to_be_hidden)
     return asked_pictures(asked.value)
 
 

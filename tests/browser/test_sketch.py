@@ -125,7 +125,7 @@ def test_what_is_sketched_is_drawn(page: Page, picture: Path) -> None:
     page.keyboard.press("Tab")
     with page.expect_response(RESULT) as answer:
         page.click("#img2img_generate")
-    eventually(expect(page.locator("#img2img_generate")).to_be_visible)
+    eventually(expect(page.locator("#img2img_interrupt")).to_be_hidden)
     drawn = pixels("," + answer.value.json()["images"][0])
     assert drawn.shape == (SIDE, SIDE, 3)
     under = drawn[SIDE // 4, SIDE // 2]

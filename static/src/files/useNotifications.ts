@@ -1,6 +1,4 @@
 /** Notifications of the files tab: errors, and messages with Undo. */
-import { useI18n } from 'vue-i18n'
-
 import { ApiError } from '../api/client'
 import { useFailureText } from '../generation/useRefusals'
 import { notify } from '../notifications'
@@ -9,7 +7,6 @@ import { showUndo } from '../undo'
 export type Notifications = ReturnType<typeof useNotifications>
 
 export function useNotifications() {
-  const { t } = useI18n()
   const tell = useFailureText()
 
   /** The message of an API error. Rethrows other errors. */

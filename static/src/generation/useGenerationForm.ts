@@ -18,6 +18,7 @@ import { showUndo } from '../undo'
 import { useCheckpoint } from './useCheckpoint'
 import { newUnit, type ControlUnit } from './controlUnits'
 import { createDefaults, useFields, type Fields, type GenerationKind } from './useFields'
+import { promptLines } from './drawingJobs'
 import { newTask, useGeneration } from './useGeneration'
 import { revealRefused, useFailureText, useRefusedFields } from './useRefusals'
 import { useShortcuts } from './useShortcuts'
@@ -28,7 +29,13 @@ export type GenerationForm = ReturnType<typeof useGenerationForm>
 
 const DEFAULT_UNIT_COUNT = 3 // ControlNet's, where the service does not say
 
-export function useGenerationForm(kind: GenerationKind, catalogue: Catalogue, start: () => Promise<boolean>) {
+/** What draws: `start` queues one job, `priced` is a request that costs as much, without its pictures. */
+export interface Drawing {
+  start: (fields: Fields) => Promise<boolean>
+  priced: () => { path: string; body: object } | null
+}
+
+export function useGenerationForm(kind: GenerationKind, catalogue: Catalogue, { start, priced }: Drawing) {
   const { t } = useI18n()
   const rights = useRights()
   const fields = useFields(kind)
@@ -62,15 +69,31 @@ export function useGenerationForm(kind: GenerationKind, catalogue: Catalogue, st
 
   const past = usePromptHistory()
   const forever = ref(false) // one picture after another, until an interruption or a failure
-  let again = false
+
+  /** Each press queues one more job. */
   async function generate() {
-    again = false
     if (!rights.value.draw) return void notify('info', t('rights.draw'))
     past.add(fields.value.prompt, fields.value.negative)
-    const succeeded = await start()
-    const continues = forever.value && succeeded && !work.stopping.value
-    if (again || continues) return void generate()
+    await start(fields.value)
+  }
+
+  async function generateForever() {
+    if (forever.value || !rights.value.draw) return
+    forever.value = true
+    while (forever.value) if (!(await start(fields.value))) forever.value = false
+  }
+
+  /** A job for each line of the prompt. */
+  async function generateLines() {
+    if (!rights.value.draw) return
+    const jobs = promptLines(fields.value.prompt).map((prompt) => start({ ...fields.value, prompt }))
+    await Promise.all(jobs)
+  }
+
+  /** Stop what is on the canvas; what goes on by itself ends, too. */
+  async function interrupt() {
     forever.value = false
+    await work.interrupt()
   }
 
   /** Change fields by `change`, with a message that takes it back. */
@@ -96,9 +119,8 @@ export function useGenerationForm(kind: GenerationKind, catalogue: Catalogue, st
 
   /** Ctrl+Enter while a picture is generated: interrupt it and start again. */
   function generateAnew() {
-    if (!work.running.value) return void generate()
-    again = true
-    void work.interrupt()
+    if (work.running.value) void work.interrupt()
+    void generate()
   }
 
   function fill(parameters: Parameters) {
@@ -159,15 +181,18 @@ export function useGenerationForm(kind: GenerationKind, catalogue: Catalogue, st
     panels: collectPanelValues(panels.value, fields.value.panels, moduleValues.value),
   })
 
+  /** The same without what is long to send and adds nothing to the price. */
+  const pricedContext = (): RequestContext => ({ ...requestContext(), units: [], panels: {} })
+
   useFormCommands({
     ...{ kind, open, fields, catalogue, reset, running: work.running },
     generate: () => void generate(),
-    interrupt: () => void work.interrupt(),
+    interrupt: () => void interrupt(),
   })
   useShortcuts(open, {
     generate: generateAnew,
     skip: () => void work.skip(),
-    interrupt: () => !enlarged.value && void work.interrupt(),
+    interrupt: () => !enlarged.value && void interrupt(),
     move: (by) => !enlarged.value && work.move(by),
   })
   return {
@@ -182,10 +207,15 @@ export function useGenerationForm(kind: GenerationKind, catalogue: Catalogue, st
     forever,
     work,
     requestContext,
+    pricedContext,
     panels,
     moduleValues,
+    priced,
     generate,
     changeUndoably,
+    generateForever,
+    generateLines,
+    interrupt,
     reset,
     apply,
     applyPicture,
@@ -219,7 +249,7 @@ function keepScreenAwake({ running }: ReturnType<typeof useGeneration>) {
 /** Show progress in the window's title: `[42 %] Easel`. */
 function showProgressInTitle({ running, progress }: ReturnType<typeof useGeneration>) {
   const title = useTitle()
-  watch([running, () => progress.share], () => {
-    title.value = running.value ? `[${Math.round(progress.share * 100)} %] Easel` : 'Easel'
+  watch([running, () => progress.value.share], ([on, share]) => {
+    title.value = on ? `[${Math.round(share * 100)} %] Easel` : 'Easel'
   })
 }
