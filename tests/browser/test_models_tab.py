@@ -112,3 +112,26 @@ def test_nothing_is_wider_than_the_screen(page: Page, easel: Easel, width: int) 
     for view in ("Cards", "Merge and convert", "Report"):
         page.get_by_role("radio", name=view).click()
         assert page.evaluate(WIDTH) <= width
+
+
+def test_an_embedding_is_made_trained_and_tried(page: Page, easel: Easel) -> None:
+    folder = easel.data_dir / "outputs" / "faces"
+    folder.mkdir(parents=True)
+    Image.new("RGB", (64, 64), (200, 30, 30)).save(folder / "red.png")
+    open_models(page, easel)
+    page.get_by_role("radio", name="Train", exact=True).click()
+    page.locator("#embedding_name").fill("no/such")
+    page.locator("#embedding_create").click()
+    expect(page.get_by_role("alert")).to_contain_text("name")
+    page.locator("#embedding_name").fill("toy")
+    page.locator("#embedding_create").click()
+    chosen = page.locator(".field:has(#train_embedding)")
+    eventually(expect(chosen).to_contain_text, "toy")
+    page.locator("#train_folder").fill("outputs/faces")
+    for name, number in (("steps", "3"), ("width", "64"), ("height", "64")):
+        page.locator(f"#train_{name}").fill(number)
+    page.locator("#train_prompt").fill("a picture of [name]")
+    page.locator("#train_start").click()
+    eventually(expect(page.get_by_text("toy is trained")).to_be_visible)
+    eventually(expect(page.get_by_alt_text("Picture drawn with toy")).to_be_visible)
+    assert (easel.data_dir / "embeddings" / "toy.pt").is_file()

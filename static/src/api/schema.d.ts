@@ -541,6 +541,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/options": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Options with their limits, choices and defaults */
+        get: operations["option_facts_list_options"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/options/reset": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take options back; all of them */
+        post: operations["option_facts_reset"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/plugins": {
         parameters: {
             query?: never;
@@ -4205,12 +4239,48 @@ export interface components {
             to: string | null;
         };
         /**
+         * OptionFacts
+         * @description An option that acts. ``default``: what holds where ``own`` is false, which is not set here.
+         *
+         *     ``enforced``: the same for all users; only an admin sets it. ``choices``: what fits, and null
+         *     among them where null does.
+         */
+        OptionFacts: {
+            choices: (string | null)[];
+            default: unknown;
+            enforced: boolean;
+            /** @enum {string} */
+            kind: "switch" | "whole" | "number" | "text" | "words" | "choice" | "colour";
+            least: number | null;
+            most: number | null;
+            name: string;
+            own: boolean;
+            section: string;
+            value: unknown;
+        };
+        /**
          * OptionHint
          * @description An option by its name, and in words.
          */
         OptionHint: {
             label: string;
             name: string;
+        };
+        /**
+         * OptionList
+         * @description All options that act, the names of those that do nothing here, and which stand in sight.
+         */
+        OptionList: {
+            idle: string[];
+            options: components["schemas"]["OptionFacts"][];
+            quick: string[];
+        };
+        /**
+         * OptionNames
+         * @description Options by their names.
+         */
+        OptionNames: {
+            names: string[];
         };
         /**
          * OtherJobs
@@ -6313,6 +6383,50 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ModelReport"];
+                };
+            };
+        };
+    };
+    option_facts_list_options: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OptionList"];
+                };
+            };
+        };
+    };
+    option_facts_reset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OptionNames"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OptionList"];
                 };
             };
         };

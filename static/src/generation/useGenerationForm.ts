@@ -11,10 +11,12 @@ import type { PromptText } from '../navigation'
 import { notify } from '../notifications'
 import { toDataUri } from '../pictures'
 import { useRights } from '../rights'
+import { useDoneSignal } from '../settings/useDoneSignal'
 import { useCheckpoint } from './useCheckpoint'
 import { newUnit, type ControlUnit } from './controlUnits'
 import { createDefaults, useFields, type GenerationKind } from './useFields'
 import { newTask, useGeneration } from './useGeneration'
+import { revealRefused, useFailureText, useRefusedFields } from './useRefusals'
 import { useShortcuts } from './useShortcuts'
 import { applyInfotext } from './applyInfotext'
 import type { RequestContext } from './requests'
@@ -34,7 +36,9 @@ export function useGenerationForm(kind: GenerationKind, catalogue: Catalogue, st
   const units = ref<ControlUnit[]>([])
   const enlarged = ref(false)
   const open = ref(true) // whether this section is the one on the screen
-  const errors = computed(() => work.failure.value?.fields ?? {})
+  const errors = useRefusedFields(work.failure)
+  const tell = useFailureText()
+  watch(work.failure, (failure) => failure && open.value && void revealRefused())
   onActivated(() => (open.value = true))
   onDeactivated(() => (open.value = false))
 
@@ -49,6 +53,7 @@ export function useGenerationForm(kind: GenerationKind, catalogue: Catalogue, st
   replaceMissingNames(catalogue, fields)
   showProgressInTitle(work)
   keepScreenAwake(work)
+  useDoneSignal(work, () => t('settings.done'))
   void work.resume()
   watch(work.lost, (lost) => lost && notify('warning', t('stage.lost')))
 
@@ -115,7 +120,7 @@ export function useGenerationForm(kind: GenerationKind, catalogue: Catalogue, st
       return await request
     } catch (error) {
       if (!(error instanceof ApiError)) throw error
-      notify('error', error.message || t('error.network'))
+      notify('error', tell(error))
       return null
     }
   }

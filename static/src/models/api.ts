@@ -86,6 +86,7 @@ interface OutputFields {
   precision: string
   ema: string
   vae: string
+  discard: string // a regular expression of tensors that are left out
   overwrite: boolean
   id_task: string
 }
@@ -94,6 +95,7 @@ export interface Merge extends OutputFields {
   models: string[]
   mode: string
   multiplier: number
+  config: string // whose .yaml is copied
 }
 
 export interface Conversion extends OutputFields {

@@ -34,6 +34,7 @@ export const TABS: readonly Tab[] = [
     view: defineAsyncComponent(() => import('../files/FilesTab.vue')),
     offered: ({ filebrowser }) => filebrowser,
   },
+  { name: 'settings', view: defineAsyncComponent(() => import('../settings/SettingsTab.vue')) },
 ]
 const EXTENSIONS: Tab = {
   name: 'extensions',

@@ -213,6 +213,7 @@ LISTS = [
     "/sdapi/v1/sd-models", "/sdapi/v1/sd-vae", "/sdapi/v1/embeddings", "/sdapi/v1/hypernetworks",
     "/sdapi/v1/sd-modules", "/sdapi/v1/extra-networks", "/sdapi/v1/prompt-styles",
     "/sdapi/v1/options", "/sdapi/v1/progress", "/sdapi/v1/cmd-flags", "/api/models/cards",
+    "/api/options",
     "/api/models/report", "/api/v1/workers", "/internal/broken-models", "/internal/sysinfo",
     "/internal/checkpoint-kinds", "/internal/pending-tasks", "/api/session", "/config",
     "/queue/status", "/v1/models", "/api/plugins", "/controlnet/model_list", "/openapi.json",

@@ -1,0 +1,245 @@
+/** The canvas at work: document, stage and pointers, with the state that its tools show. */
+import { computed, onBeforeUnmount, onMounted, reactive, ref, watch, type Ref } from 'vue'
+
+import { createDocument } from './document'
+import { composePaint, exportMask, loadMask, type PaintOptions } from './export'
+import { corners, fitView, panView, toPicture, zoomView, type Point, type Size, type View } from './geometry'
+import { createGestures, PEN_ERASER, type Pointer } from './gestures'
+import {
+  firstLayer,
+  LAYERS,
+  layersOf,
+  maskParts,
+  sendsPaint,
+  type LayerName,
+  type Paintable,
+  type PaintMode,
+} from './layers'
+import { clear, invert, isPainted, type Paint } from './painting'
+import { createStage, type Stage } from './stage'
+import { dabSize, type Dab } from './strokes'
+
+export type Tool = 'brush' | 'lasso' | 'rectangle'
+
+const MASK_COLOUR = '#3f66ff' // as it is shown; only its opacity is sent
+const STEP = 1.32 // zoom of a press of a button
+const WHEEL_STEP = 1.15
+const MOST_HEIGHT = 620 // pixels of the screen, within the page
+
+export type Canvas = ReturnType<typeof useCanvas>
+
+/** How and with what one paints. */
+function createBrush() {
+  return reactive({
+    tool: 'brush' as Tool,
+    erase: false,
+    size: 12, // diameter in hundredths of the picture's shorter side
+    softness: 0, // hundredths of the radius
+    pressure: true, // a pen draws as wide as it is pressed
+    colour: '#e23b3b', // of paint
+  })
+}
+
+export function useCanvas(
+  holder: Readonly<Ref<HTMLDivElement | null>>,
+  props: Readonly<{ image: string; mode: PaintMode }>,
+  onChange: () => void,
+) {
+  const brush = createBrush()
+  const active = ref<Paintable>(firstLayer(props.mode))
+  const hidden = reactive(new Set<LayerName>())
+  const steps = reactive({ undoable: 0, redoable: 0 })
+  const isFull = ref(false)
+  const shown = computed(() => layersOf(props.mode).filter((layer) => !hidden.has(layer)))
+  const drawing = createDocument(onDocumentChange)
+  const gestures = createGestures({ begin, extend, finish, cancel, pan, zoom })
+  let stage: Stage | null = null
+  let picture: HTMLImageElement | null = null
+  let room: Size = { width: 1, height: 1 } // of the holder
+  let fit: View = { scale: 1, x: 0, y: 0 }
+  let view: View = fit
+  let keyPoint: Point | null = null // where the brush is moved by keys
+  let shape: Point[] = [] // of a lasso or rectangle that is being drawn
+
+  onMounted(() => {
+    stage = createStage(holder.value!)
+    stage.setShown(shown.value)
+    void show()
+  })
+  onBeforeUnmount(() => stage?.destroy())
+  watch(() => props.image, show)
+  watch(shown, (layers) => stage?.setShown(layers))
+  watch(
+    () => props.mode,
+    (mode) => (active.value = firstLayer(mode)),
+  )
+
+  async function show() {
+    const next = new Image()
+    const source = props.image
+    next.src = source
+    await next.decode()
+    if (source !== props.image) return // there is another by now
+    picture = next
+    drawing.setSize({ width: next.naturalWidth, height: next.naturalHeight })
+    stage?.setImage('picture', next)
+    for (const layer of LAYERS) if (layer !== 'picture') stage?.setImage(layer, drawing.layers[layer].canvas)
+    resize()
+  }
+
+  /** Fit the picture to the holder, but for one that is seen from near. */
+  function resize() {
+    const { width, height } = drawing.size
+    const across = holder.value?.clientWidth ?? 0
+    if (!width || !across) return // no picture yet, or out of sight
+    const most = isFull.value ? holder.value!.clientHeight : Math.min(window.innerHeight * 0.6, MOST_HEIGHT)
+    const down = isFull.value ? most : Math.min(most, (height * across) / width)
+    const isWhole = view.scale === fit.scale
+    room = { width: across, height: down }
+    fit = fitView(drawing.size, room)
+    stage?.setSize(room)
+    setView(isWhole || view.scale < fit.scale ? fit : panView(view, { x: 0, y: 0 }, drawing.size, room))
+  }
+
+  function setView(next: View) {
+    view = next
+    stage?.setView(view)
+  }
+
+  function pan(by: Point) {
+    setView(panView(view, by, drawing.size, room))
+  }
+
+  function zoom(factor: number, around: Point = { x: room.width / 2, y: room.height / 2 }) {
+    setView(zoomView(view, factor, around, fit))
+  }
+
+  function onDocumentChange() {
+    Object.assign(steps, { undoable: drawing.undoable, redoable: drawing.redoable })
+    stage?.draw()
+    onChange()
+  }
+
+  const diameter = () => Math.max(1, (brush.size / 100) * Math.min(drawing.size.width, drawing.size.height))
+
+  function paint(): Paint {
+    const colour = active.value === 'mask' ? MASK_COLOUR : brush.colour
+    return { colour, softness: brush.softness / 100, erase: brush.erase }
+  }
+
+  function toggle(layer: LayerName) {
+    if (!hidden.delete(layer)) hidden.add(layer)
+  }
+
+  function toDab(pointer: Pointer): Dab {
+    const pressed = pointer.type === 'pen' && brush.pressure
+    return {
+      ...toPicture(view, pointer),
+      size: pressed ? dabSize(diameter(), pointer.pressure) : diameter(),
+    }
+  }
+
+  function begin(at: Pointer) {
+    hidden.delete(active.value) // one sees what one paints
+    const erase = brush.erase || at.button === PEN_ERASER
+    if (brush.tool === 'brush') return drawing.begin(active.value, toDab(at), { ...paint(), erase })
+    shape = [toPicture(view, at)]
+  }
+
+  function extend(at: Pointer) {
+    if (shape.length === 0) return drawing.extend(toDab(at))
+    const point = toPicture(view, at)
+    shape = brush.tool === 'lasso' ? [...shape, point] : corners(shape[0]!, point)
+    stage?.setLine(shape)
+  }
+
+  function finish() {
+    if (shape.length === 0) return drawing.finish()
+    if (shape.length > 2) drawing.fill(active.value, shape, paint())
+    endShape()
+  }
+
+  function cancel() {
+    drawing.cancel()
+    endShape()
+  }
+
+  function endShape() {
+    shape = []
+    stage?.setLine([])
+  }
+
+  /** Show the brush where the pointer is; null: it left. */
+  function hover(at: Point | null) {
+    stage?.setCursor(at && brush.tool === 'brush' ? toPicture(view, at) : null, diameter())
+  }
+
+  /** By keys: move the brush by shares of its size; `paints`: it draws a line. */
+  function step(x: number, y: number, paints: boolean) {
+    const from = keyPoint ?? { x: drawing.size.width / 2, y: drawing.size.height / 2 }
+    const size = diameter()
+    const to = {
+      x: Math.min(Math.max(from.x + x * size, 0), drawing.size.width),
+      y: Math.min(Math.max(from.y + y * size, 0), drawing.size.height),
+    }
+    if (paints) {
+      hidden.delete(active.value)
+      drawing.begin(active.value, { ...from, size }, paint())
+      drawing.extend({ ...to, size })
+      drawing.finish()
+    }
+    keyPoint = to
+    stage?.setCursor(to, size)
+  }
+
+  async function load(file: Blob) {
+    const mask = await loadMask(file, MASK_COLOUR)
+    hidden.delete('mask')
+    drawing.replace('mask', mask)
+  }
+
+  function mask(share = 1): string | null {
+    drawing.finish()
+    const parts = maskParts(props.mode, hidden, share)
+    const sources = parts.map((part) => ({ painted: drawing.layers[part.layer].canvas, share: part.share }))
+    return picture && exportMask(drawing.size, sources)
+  }
+
+  /** The picture with its paint; null where there is none. */
+  function sketched(options?: PaintOptions): string | null {
+    drawing.finish()
+    if (!picture || !sendsPaint(props.mode, hidden) || !isPainted(drawing.layers.paint)) return null
+    return composePaint(picture, drawing.layers.paint.canvas, options)
+  }
+
+  function clearAll() {
+    for (const layer of [drawing.layers.paint, drawing.layers.mask])
+      if (isPainted(layer)) drawing.edit(layer === drawing.layers.mask ? 'mask' : 'paint', clear)
+  }
+
+  return {
+    brush,
+    active,
+    hidden,
+    steps,
+    isFull,
+    toggle,
+    step,
+    gestures,
+    resize,
+    hover,
+    zoom,
+    wheel: (delta: number, around: Point) => zoom(delta < 0 ? WHEEL_STEP : 1 / WHEEL_STEP, around),
+    zoomIn: () => zoom(STEP),
+    zoomOut: () => zoom(1 / STEP),
+    showWhole: () => setView(fit),
+    undo: drawing.undo,
+    redo: drawing.redo,
+    clear: () => drawing.edit(active.value, clear),
+    invert: () => drawing.edit('mask', (context) => invert(context, MASK_COLOUR)),
+    load,
+    mask,
+    sketched,
+    clearAll,
+  }
+}
