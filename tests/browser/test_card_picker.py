@@ -41,9 +41,9 @@ def test_a_checkpoint_is_chosen_by_keyboard_and_its_defaults_are_proposed(page: 
     field = page.locator("#checkpoint")
     field.focus()
     page.keyboard.press("ArrowDown")
-    options = page.locator("#cards").get_by_role("option")
+    options = page.locator("#cards_list").get_by_role("option")
     expect(options).to_have_count(2)
-    expect(page.get_by_role("option", selected=True)).to_have_count(1)
+    expect(page.locator("#cards_list").get_by_role("option", selected=True)).to_have_count(1)
     page.keyboard.press("Escape")
     expect(field).to_be_focused()
     page.keyboard.press("w")  # "two" has one, "one" has none
@@ -86,7 +86,7 @@ def test_a_card_keeps_the_forms_settings_and_the_shown_picture(page: Page, easel
     page.fill("#cards_search", "one")
     page.locator(".beside .picture").click()
     wait_until((easel.checkpoints / "one.png").is_file)
-    expect(page.get_by_role("option").locator("img")).to_be_visible()
+    expect(page.locator("#cards_list img")).to_be_visible()
     page.locator(".beside .act").first.click()
     page.click("#defaults_from_form")
     page.click("#models_save")
@@ -105,7 +105,7 @@ def test_a_lora_uploaded_in_another_window_appears_and_is_added(
     Image.new("RGB", (32, 32), "red").save(tmp_path / "ink.preview.png")
     page.fill("#prompt", "a cat")
     page.click("#txt2img_extra_networks")
-    options = page.locator("#cards").get_by_role("option")
+    options = page.locator("#cards_list").get_by_role("option")
     expect(options).to_have_count(1)
     expect(options.locator("img")).to_be_visible()
     page.evaluate("window.notReloaded = true")
@@ -131,7 +131,7 @@ def test_a_lora_uploaded_in_another_window_appears_and_is_added(
     page.keyboard.press("Enter")
     expect(page.locator("#prompt")).to_have_value("a cat <lora:ink:0.7> ink, wash")
     expect(page.locator("#negative")).to_have_value("photo")
-    expect(page.get_by_role("option", selected=True)).to_have_count(1)
+    expect(page.locator("#cards_list").get_by_role("option", selected=True)).to_have_count(1)
     page.keyboard.press("Enter")
     expect(page.locator("#prompt")).to_have_value("a cat")
     assert page.evaluate("window.notReloaded")
@@ -142,9 +142,9 @@ def test_a_thousand_cards_are_not_all_in_the_document(page: Page) -> None:
     many = [{**card, "name": f"n{number}", "label": f"n{number}"} for number in range(1000)]
     page.route("**/api/models/cards?kind=lora", lambda route: route.fulfill(json=many))
     page.click("#txt2img_extra_networks")
-    first = page.get_by_role("option").first
+    first = page.locator("#cards_list").get_by_role("option").first
     expect(first).to_have_attribute("aria-setsize", "1000")
-    assert page.get_by_role("option").count() < 100
+    assert page.locator("#cards_list").get_by_role("option").count() < 100
     page.locator("#cards_search").press("End")
     expect(page.get_by_role("option", name="n999", exact=True)).to_be_visible()
 
@@ -160,7 +160,7 @@ def test_the_cards_speak_chinese_and_fill_a_phone(
     page = context.new_page()
     page.goto(easel.url)
     page.click("#checkpoint")
-    expect(page.get_by_role("option")).to_have_count(2)
+    expect(page.locator("#cards_list").get_by_role("option")).to_have_count(2)
     expect(page.locator("#cards_order")).to_contain_text("最近使用")
     page.evaluate(AXE.read_text(encoding="utf-8"))
     assert page.evaluate(FAULTS) == []

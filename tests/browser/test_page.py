@@ -28,7 +28,7 @@ pytestmark = pytest.mark.browser
 def test_a_copied_model_appears_and_leaves_without_a_reload(page: Page, easel: Easel) -> None:
     page.evaluate("window.notReloaded = true")
     page.click("#checkpoint")
-    options = page.get_by_role("option")
+    options = page.locator("#cards_list").get_by_role("option")
     expect(options).to_have_count(1)
     (default,) = easel.checkpoints.glob("*.safetensors")
     copy = easel.checkpoints / "another.safetensors"
@@ -289,7 +289,7 @@ def test_a_strict_content_policy_is_kept(browser: Browser, easel: Easel, tmp_pat
     assert answer
     assert "default-src 'self'" in answer.headers["content-security-policy"]
     page.click("#checkpoint")
-    expect(page.get_by_role("option")).to_have_count(1)
+    expect(page.locator("#cards_list").get_by_role("option")).to_have_count(1)
     page.keyboard.press("Escape")
     for open_section in sections(page):
         open_section()

@@ -3231,9 +3231,12 @@ export interface components {
         /**
          * CardBody
          * @description What a person writes of a model; AUTOMATIC1111's user metadata.
+         *
+         *     ``defaults`` are a checkpoint's; left out they stay as they are.
          */
         CardBody: {
             base?: string;
+            defaults?: components["schemas"]["DefaultsBody"];
             description?: string;
             kind: string;
             name: string;
@@ -3248,6 +3251,7 @@ export interface components {
          * @description A model's card; ``preview`` is the address of its picture, null where it has none.
          *
          *     ``belongs_in`` is the folder of what lies among checkpoints and is none, as ``base`` says.
+         *     ``side`` is how many pixels wide and high a checkpoint was made to draw, null where unknown.
          */
         CardEntry: {
             author: string;
@@ -3270,16 +3274,6 @@ export interface components {
             source: string;
             title: string;
             words: string[];
-        };
-        /** DefaultsEntry */
-        DefaultsEntry: {
-            cfg_scale: number | null;
-            clip_skip: number | null;
-            height: number | null;
-            sampler_name: string | null;
-            scheduler: string | null;
-            steps: number | null;
-            width: number | null;
         };
         /**
          * CardMarkup
@@ -3401,6 +3395,32 @@ export interface components {
             overwrite_old: unknown;
             use_dropout?: unknown;
             weight_init?: unknown;
+        };
+        /**
+         * DefaultsBody
+         * @description The same, written; what is left out is none.
+         */
+        DefaultsBody: {
+            cfg_scale?: number | null;
+            clip_skip?: number | null;
+            height?: number | null;
+            sampler_name?: string | null;
+            scheduler?: string | null;
+            steps?: number | null;
+            width?: number | null;
+        };
+        /**
+         * DefaultsEntry
+         * @description Settings that a checkpoint draws best with, null where it has none.
+         */
+        DefaultsEntry: {
+            cfg_scale: number | null;
+            clip_skip: number | null;
+            height: number | null;
+            sampler_name: string | null;
+            scheduler: string | null;
+            steps: number | null;
+            width: number | null;
         };
         /**
          * DeleteBody
@@ -6435,6 +6455,7 @@ export interface operations {
         parameters: {
             query?: {
                 kind?: string;
+                name?: string;
             };
             header?: never;
             path?: never;
