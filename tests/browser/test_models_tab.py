@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from easel_process import ROOT, WIDTH, Easel, eventually, running_easel
+from easel_process import ROOT, WIDTH, Easel, eventually, open_sections, running_easel
 from PIL import Image
 from playwright.sync_api import Page, expect
 from safetensors.torch import load_file, save_file
@@ -42,7 +42,9 @@ def easel(page_and_browser: None, tmp_path_factory: pytest.TempPathFactory) -> I
 
 def open_models(page: Page, easel: Easel) -> None:
     page.goto(easel.url)
-    page.get_by_role("button", name="Models", exact=True).click()
+    page.wait_for_selector("#txt2img_generate")
+    open_sections(page)
+    page.locator("header nav").get_by_role("button", name="Models", exact=True).click()
     expect(page.locator("#tab_models")).to_be_visible()
 
 
