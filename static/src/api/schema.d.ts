@@ -3569,11 +3569,16 @@ export interface components {
         };
         Envelope: {
             body: string;
+            code: components["schemas"]["RefusalCode"];
             /** @description the sentence to read */
             detail: string;
             /** @description the kind of error */
             error: string;
             errors: string;
+            /** @description its path in the request, empty for none */
+            field: string;
+            /** @description what was asked, and what may be */
+            values: Record<string, unknown>;
         };
         /**
          * ExtensionEntry
@@ -3648,12 +3653,18 @@ export interface components {
             name: string;
         };
         Faults: {
+            code: components["schemas"]["RefusalCode"];
             detail: {
                 ctx?: Record<string, unknown>;
                 loc: unknown[];
                 msg: string;
                 type: string;
             }[];
+            /** @description its path in the request, empty for none */
+            field: string;
+            others?: components["schemas"]["Reason"][];
+            /** @description what was asked, and what may be */
+            values: Record<string, unknown>;
         };
         /**
          * FileEntry
@@ -4817,6 +4828,13 @@ export interface components {
             path: string;
             scale: number;
         };
+        Reason: {
+            code: components["schemas"]["RefusalCode"];
+            /** @description its path in the request, empty for none */
+            field: string;
+            /** @description what was asked, and what may be */
+            values: Record<string, unknown>;
+        };
         /**
          * ReasonFacts
          * @description Why a job waits, ``kind``: a ``WaitKind`` (docs/scheduling.md).
@@ -4832,6 +4850,8 @@ export interface components {
             text: string;
         };
         Refusal: components["schemas"]["Envelope"] | components["schemas"]["Faults"];
+        /** @enum {string} */
+        RefusalCode: "out_of_range" | "wrong_type" | "missing" | "null_value" | "unknown_name" | "too_long" | "too_many" | "wrong_order" | "needs_other" | "not_unicode" | "bad_json" | "not_implemented" | "invalid_value" | "no_picture" | "bad_picture" | "picture_too_large" | "address_refused" | "bad_folder" | "too_much_work" | "too_many_pixels" | "unknown_script" | "unknown_setting" | "unknown_field" | "plugin_off" | "model_not_found" | "model_unusable" | "model_unreadable" | "no_vae" | "wrong_architecture" | "unknown_style" | "unknown_model" | "no_such_model" | "unknown_service" | "unknown_worker" | "no_such_plugin" | "no_such_job" | "nothing_there" | "word_exists" | "not_authenticated" | "wrong_credential" | "forbidden" | "too_many_tries" | "quota_exceeded" | "too_many_groups" | "wrong_old_password" | "wrong_password_length" | "untypable_password" | "guessable_password" | "bad_user_name" | "user_name_taken" | "only_admin" | "refused" | "bad_value" | "bad_request" | "too_large" | "malformed_body" | "unsupported_encoding" | "slow_body" | "job_too_large" | "conflict" | "not_built" | "not_posted" | "http_error" | "unstated" | "unable" | "not_ended" | "answer_gone" | "no_answer" | "worker_stays" | "stream_closed" | "job_stopped" | "bad_manifest" | "bad_package" | "withheld" | "file_not_found" | "file_forbidden" | "not_a_file" | "not_a_folder" | "not_text" | "bad_path" | "bad_time" | "bad_search" | "bad_archive" | "file_changed" | "name_taken" | "too_much_content" | "file_too_large" | "wrong_content" | "not_a_picture" | "upload_version" | "upload_request" | "upload_offset" | "upload_checksum" | "upload_busy" | "upload_over" | "too_many_uploads" | "unavailable" | "draining" | "too_busy" | "overloaded" | "disk_full" | "cannot_save" | "out_of_memory" | "not_a_number" | "timeout" | "answer_too_large" | "queue_failed" | "plugin_failed" | "failed";
         /**
          * RejectedFile
          * @description A model file that is in no list, and why.
