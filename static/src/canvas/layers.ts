@@ -5,6 +5,8 @@ import type { Mode } from '../img2img/modes'
 export const LAYERS = ['picture', 'control', 'paint', 'mask'] as const
 export type LayerName = (typeof LAYERS)[number]
 export type Paintable = Exclude<LayerName, 'picture'>
+export const PAINTABLES = ['control', 'paint', 'mask'] as const
+export const MASK_COLOUR = '#3f66ff' // as it is shown; only its opacity is sent
 export type PaintMode = Exclude<Mode, 'image' | 'batch'>
 
 const BY_MODE: Record<PaintMode, readonly LayerName[]> = {
