@@ -7,7 +7,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from easel_process import JOBS, RESULT, WIDTH, Easel, asked_pictures, eventually, until
+from easel_process import (
+    JOBS,
+    RESULT,
+    WIDTH,
+    Easel,
+    asked_pictures,
+    eventually,
+    open_sections,
+    until,
+)
 from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
@@ -141,6 +150,7 @@ def test_on_a_phone_a_finger_sketches(browser: Browser, easel: Easel, picture: P
     page = context.new_page()
     page.goto(easel.url)
     refuse(page)
+    open_sections(page)
     page.get_by_role("button", name="图生图").tap()
     page.set_input_files("#mode_img2img .source input[type=file]", picture)
     page.get_by_role("radio", name="涂鸦重绘").tap()

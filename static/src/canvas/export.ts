@@ -46,6 +46,15 @@ export function composeFrame(picture: HTMLImageElement, growth: Growth): HTMLCan
   return canvas
 }
 
+/** A control map: what is painted, on black. */
+export function exportMap(painted: HTMLCanvasElement): string {
+  const { canvas, context } = createCanvas(painted)
+  context.fillStyle = '#000'
+  context.fillRect(0, 0, canvas.width, canvas.height)
+  context.drawImage(painted, 0, 0)
+  return canvas.toDataURL('image/png')
+}
+
 /** Load a mask: black becomes transparent, white opaque, in `colour`. */
 export async function loadMask(file: Blob, colour: string): Promise<HTMLCanvasElement> {
   const bitmap = await createImageBitmap(file)

@@ -20,8 +20,9 @@ export function firstLayer(mode: PaintMode): Paintable {
   return mode === 'inpaint' ? 'mask' : 'paint'
 }
 
-export function layersOf(mode: PaintMode): LayerName[] {
-  return LAYERS.filter((layer) => BY_MODE[mode].includes(layer))
+/** `hasMap`: whether a control map lies on the canvas. */
+export function layersOf(mode: PaintMode, hasMap = false): LayerName[] {
+  return LAYERS.filter((layer) => BY_MODE[mode].includes(layer) || (layer === 'control' && hasMap))
 }
 
 /** What makes the mask of a request: a layer, and how much of the new shows where it is opaque. */

@@ -4,7 +4,7 @@ import { computed, onBeforeUnmount, onMounted, reactive, ref, watch, type Ref } 
 import type { LoadedPicture } from '../pictures'
 import type { Candidate } from './candidates'
 import { createDocument } from './document'
-import { composePaint, exportMask, loadMask, type PaintOptions } from './export'
+import { composePaint, exportMap, exportMask, loadMask, type PaintOptions } from './export'
 import { corners, fitView, panView, toPicture, zoomView, type Point, type Size, type View } from './geometry'
 import { createGestures, PEN_ERASER, type Pointer } from './gestures'
 import { isGrown } from './growth'
@@ -36,6 +36,7 @@ export interface CanvasProps {
   image: string // data URI
   mode: PaintMode
   candidates?: readonly Candidate[] // what was drawn last
+  control?: string | null // data URI of a control map that is to be painted on
 }
 
 export interface CanvasEvents {
@@ -59,6 +60,7 @@ function createBrush() {
     softness: 0, // hundredths of the radius
     pressure: true, // a pen draws as wide as it is pressed
     colour: '#e23b3b', // of paint
+    mapColour: '#ffffff', // of a control map
   })
 }
 
@@ -76,7 +78,9 @@ export function useCanvas(
   const candidates = useCandidates(() => props.candidates ?? [], drawing)
   const frame = useFrameTool(drawing, (box) => stage?.setFrame(box))
   const shown = computed<LayerName[]>(() =>
-    candidates.isBare.value ? ['picture'] : layersOf(props.mode).filter((layer) => !hidden.has(layer)),
+    candidates.isBare.value
+      ? ['picture']
+      : layersOf(props.mode, Boolean(props.control)).filter((layer) => !hidden.has(layer)),
   )
   const gestures = createGestures({ begin, extend, finish, cancel, pan, zoom })
   let stage: Stage | null = null
@@ -85,6 +89,7 @@ export function useCanvas(
   let fit: View = { scale: 1, x: 0, y: 0 }
   let view: View = fit
   let keyPoint: Point | null = null // where the brush is moved by keys
+  let shownMap: string | null = null
   let moved: Point | null = null // where the pointer moves the picture beside the frame
   let shape: Point[] = [] // of a lasso or rectangle that is being drawn
 
@@ -95,6 +100,7 @@ export function useCanvas(
   })
   onBeforeUnmount(() => stage?.destroy())
   watch(() => props.image, show)
+  watch(() => props.control, showMap)
   watch(shown, (layers) => stage?.setShown(layers))
   watch(
     () => props.mode,
@@ -113,6 +119,18 @@ export function useCanvas(
     if (source !== props.image) return // there is another by now
     seen.picture = next
     drawing.setPicture(next)
+    await showMap()
+  }
+
+  /** A new control map replaces what lies in its layer. */
+  async function showMap() {
+    const map = props.control
+    if (!map) return void (active.value = active.value === 'control' ? firstLayer(props.mode) : active.value)
+    if (!drawing.picture || map === shownMap) return
+    shownMap = map
+    drawing.replace('control', await decodePicture(map))
+    hidden.delete('control')
+    active.value = 'control'
   }
 
   function showPicture() {
@@ -174,7 +192,8 @@ export function useCanvas(
   const diameter = () => Math.max(1, (brush.size / 100) * Math.min(drawing.size.width, drawing.size.height))
 
   function paint(): Paint {
-    const colour = active.value === 'mask' ? MASK_COLOUR : brush.colour
+    const colours = { mask: MASK_COLOUR, paint: brush.colour, control: brush.mapColour }
+    const colour = colours[active.value]
     return { colour, softness: brush.softness / 100, erase: brush.erase }
   }
 
@@ -284,6 +303,12 @@ export function useCanvas(
     return isGrown(growth) ? base.toDataURL('image/png') : null
   }
 
+  /** The control map as it is painted; null where there is none, or it is hidden. */
+  function map(): string | null {
+    drawing.finish()
+    return props.control && !hidden.has('control') ? exportMap(drawing.layers.control.canvas) : null
+  }
+
   function clearAll() {
     for (const layer of [drawing.layers.paint, drawing.layers.mask])
       if (isPainted(layer)) drawing.edit(layer === drawing.layers.mask ? 'mask' : 'paint', clear)
@@ -314,6 +339,7 @@ export function useCanvas(
     load,
     mask,
     sketched,
+    map,
     clearAll,
   }
 }

@@ -1,10 +1,11 @@
 /** State shared by txt2img and img2img: fields, checkpoint, running request, shortcuts, pasted settings. */
 import { useTitle, useWakeLock } from '@vueuse/core'
-import { computed, onActivated, onDeactivated, ref, watch } from 'vue'
+import { computed, onActivated, onDeactivated, ref, shallowRef, watch } from 'vue'
 import { useI18n } from 'vue-i18n'
 
 import { ApiError } from '../api/client'
 import { pictureInfo, readInfotext, type Parameters } from '../api/sdapi'
+import type { ControlMap } from '../canvas/controlMap'
 import type { Catalogue } from '../useCatalogue'
 import { partsOf, collectPanelValues, type Panels } from '../extensions/pluginParts'
 import type { PromptText } from '../navigation'
@@ -32,6 +33,7 @@ export function useGenerationForm(kind: GenerationKind, catalogue: Catalogue, st
     notify('info', t('field.checkpointGone', { name, next })),
   )
   const units = ref<ControlUnit[]>([])
+  const controlMap = shallowRef<ControlMap | null>(null) // that lies on the canvas
   const enlarged = ref(false)
   const open = ref(true) // whether this section is the one on the screen
   const errors = computed(() => work.failure.value?.fields ?? {})
@@ -68,6 +70,7 @@ export function useGenerationForm(kind: GenerationKind, catalogue: Catalogue, st
     const { prompt, negative, checkpoint } = fields.value
     fields.value = { ...createDefaults(), prompt, negative, checkpoint }
     units.value = units.value.map(newUnit)
+    controlMap.value = null
     forever.value = false
     work.failure.value = null
   }
@@ -142,6 +145,7 @@ export function useGenerationForm(kind: GenerationKind, catalogue: Catalogue, st
     catalogue,
     fields,
     units,
+    controlMap,
     used,
     side,
     errors,
