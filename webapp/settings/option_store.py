@@ -241,7 +241,12 @@ def convert_option(name: str, value: object) -> object:
     """The value in its option's type. Raises :class:`BadRequest` naming what fits."""
     option = BY_NAME.get(name)
     if option is None:
-        raise BadRequest(f"There is no option {name!r}; GET /sdapi/v1/options lists them.", name)
+        raise BadRequest(
+            f"There is no option {name!r}; GET /sdapi/v1/options lists them.",
+            name,
+            "unknown_setting",
+            value=name,
+        )
     converted = _convert(option, value)
     least, most = option.least, option.most
     if (
@@ -251,13 +256,22 @@ def convert_option(name: str, value: object) -> object:
         and not is_in_range(converted, least, most)
     ):
         wanted = f"{least:g} to {most:g}"
-        raise BadRequest(f"The option {name} takes {wanted}, not {value!r}.", name)
+        raise BadRequest(
+            f"The option {name} takes {wanted}, not {value!r}.",
+            name,
+            "out_of_range",
+            value=value,
+            least=least,
+            most=most,
+        )
     if name in CHECKS and not CHECKS[name][0](converted):
-        raise BadRequest(f"The option {name} takes {CHECKS[name][1]}, not {value!r}.", name)
+        text = f"The option {name} takes {CHECKS[name][1]}, not {value!r}."
+        raise BadRequest(text, name, "invalid_value", value=value)
     chosen = converted if isinstance(converted, list) else [converted]
     if option.choices and unknown_choices(chosen, option.choices):
         wanted = ", ".join(option.choices)
-        raise BadRequest(f"The option {name} takes one of {wanted}; {value!r} is none.", name)
+        text = f"The option {name} takes one of {wanted}; {value!r} is none."
+        raise BadRequest(text, name, "unknown_name", value=value, known=option.choices)
     return converted
 
 
@@ -307,7 +321,9 @@ def _to_number(default: int | float, value: object) -> int | float:
 
 def _wrong_type(option: Option, value: object) -> BadRequest:
     wanted = TYPE_NAMES[type(option.default)]
-    return BadRequest(f"The option {option.name} takes {wanted}, not {value!r}.", option.name)
+    text = f"The option {option.name} takes {wanted}, not {value!r}."
+    expected = type(option.default).__name__
+    return BadRequest(text, option.name, "wrong_type", value=value, expected=expected)
 
 
 def _is_valid(name: str, value: object) -> bool:

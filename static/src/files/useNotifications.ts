@@ -3,6 +3,7 @@ import { h } from 'vue'
 import { useI18n } from 'vue-i18n'
 
 import { ApiError } from '../api/client'
+import { useFailureText } from '../generation/useRefusals'
 import { notify } from '../notifications'
 
 const UNDO_MS = 10_000
@@ -11,16 +12,12 @@ export type Notifications = ReturnType<typeof useNotifications>
 
 export function useNotifications() {
   const { t } = useI18n()
+  const tell = useFailureText()
 
   /** The message of an API error. Rethrows other errors. */
   function textOf(error: unknown): string {
     if (!(error instanceof ApiError)) throw error
-    const fields = Object.values(error.fields).join(' ')
-    return (
-      error.message ||
-      fields ||
-      (error.status ? t('error.status', { status: error.status }) : t('error.network'))
-    )
+    return tell(error)
   }
 
   function showError(error: unknown) {

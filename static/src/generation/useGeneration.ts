@@ -1,7 +1,7 @@
 /** The running request with its progress, and the pictures of this session. */
 import { computed, reactive, ref, shallowRef } from 'vue'
 
-import { ApiError } from '../api/client'
+import { ApiError, type Refusal } from '../api/client'
 import * as api from '../api/sdapi'
 import { toBlob, measurePicture } from '../pictures'
 import type { GenerationKind } from './useFields'
@@ -25,7 +25,12 @@ export interface Picture {
   height: number
 }
 
-export type Failure = { status: number; message: string; fields: Record<string, string> }
+export type Failure = {
+  status: number
+  message: string
+  fields: Record<string, string>
+  refusals?: readonly Refusal[]
+}
 export type Generation = ReturnType<typeof useGeneration>
 
 /** A running task as stored in sessionStorage, to resume it after a reload. */

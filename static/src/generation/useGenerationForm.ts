@@ -16,6 +16,7 @@ import { useCheckpoint } from './useCheckpoint'
 import { newUnit, type ControlUnit } from './controlUnits'
 import { createDefaults, useFields, type GenerationKind } from './useFields'
 import { newTask, useGeneration } from './useGeneration'
+import { revealRefused, useFailureText, useRefusedFields } from './useRefusals'
 import { useShortcuts } from './useShortcuts'
 import { applyInfotext } from './applyInfotext'
 import type { RequestContext } from './requests'
@@ -36,7 +37,9 @@ export function useGenerationForm(kind: GenerationKind, catalogue: Catalogue, st
   const controlMap = shallowRef<ControlMap | null>(null) // that lies on the canvas
   const enlarged = ref(false)
   const open = ref(true) // whether this section is the one on the screen
-  const errors = computed(() => work.failure.value?.fields ?? {})
+  const errors = useRefusedFields(work.failure)
+  const tell = useFailureText()
+  watch(work.failure, (failure) => failure && open.value && void revealRefused())
   onActivated(() => (open.value = true))
   onDeactivated(() => (open.value = false))
 
@@ -118,7 +121,7 @@ export function useGenerationForm(kind: GenerationKind, catalogue: Catalogue, st
       return await request
     } catch (error) {
       if (!(error instanceof ApiError)) throw error
-      notify('error', error.message || t('error.network'))
+      notify('error', tell(error))
       return null
     }
   }
