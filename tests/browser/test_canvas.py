@@ -7,7 +7,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from easel_process import JOBS, ROOT, WIDTH, Easel, asked_pictures, expect_toast, until
+from easel_process import (
+    JOBS,
+    RESULT,
+    ROOT,
+    WIDTH,
+    Easel,
+    asked_pictures,
+    eventually,
+    expect_toast,
+    until,
+)
 from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
@@ -221,3 +231,60 @@ def test_a_phone_in_the_dark(browser: Browser, easel: Easel, picture: Path) -> N
     assert box["height"] > 500
     assert page.evaluate(SERIOUS) == []
     context.close()
+
+
+MIDDLE_RIGHT = """canvas => { const at = document.querySelector(canvas + ' canvas')
+  const { data } = at.getContext('2d').getImageData(at.width * 0.75, at.height / 2, 1, 1)
+  return [...data].slice(0, 3) }"""  # the colour of a pixel that is in the grown part
+
+
+def test_a_dragged_frame_is_drawn_and_accepted_in_place(page: Page, picture: Path) -> None:
+    open_canvas(page, picture, "Image to image", "Inpaint")
+    button(page, "Frame: draw beyond the picture (outpainting)")
+    box = page.locator(f"{CANVAS} canvas").first.bounding_box()
+    assert box is not None
+    side = 0.6 * min(box["width"], box["height"])  # of the picture; the rest is to drag into
+    x, y = box["x"] + (box["width"] + side) / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + side / 2, y, steps=3)
+    page.mouse.up()
+    expect(page.locator("#img2img_width")).to_have_value("192")
+    button(page, "Undo")
+    expect(page.locator("#img2img_width")).to_have_value(str(SIDE))
+    button(page, "Redo")
+    expect(page.locator("#img2img_width")).to_have_value("192")
+    expect(page.locator("#img2img_height")).to_have_value(str(SIDE))
+    mask = saved_mask(page)
+    assert mask.shape == (SIDE, 192)
+    assert (mask[:, :120].max(), mask[:, 120:].min()) == (0, 255)
+
+    page.fill("#prompt", "a red house")
+    for name, value in (("steps", "2"), ("denoising_strength", "1"), ("batch_size", "2")):
+        page.fill(f"#img2img_{name}", value)
+        page.keyboard.press("Tab")
+    with page.expect_response(RESULT) as answer:
+        page.click("#img2img_generate")
+    bar = page.get_by_role("group", name="What was drawn")
+    eventually(expect(bar).to_be_visible)
+    drawn = pixels("," + answer.value.json()["images"][-1])
+    assert drawn.shape == (SIDE, 192, 3)
+    assert np.abs(drawn[:, :100] - 120).max() <= 3  # the old part is as it was
+    button(page, "Show all")
+    until(page, f"(canvas => ({MIDDLE_RIGHT})(canvas).join() !== '120,120,120')('{CANVAS}')")
+    page.locator(CANVAS).focus()
+    page.keyboard.down("o")
+    until(page, f"(canvas => ({MIDDLE_RIGHT})(canvas).join() === '120,120,120')('{CANVAS}')")
+    page.keyboard.up("o")
+    thumbs = bar.get_by_role("button", name="Picture")
+    expect(thumbs).to_have_count(2)
+    button(page, "Throw away")
+    expect(thumbs).to_have_count(1)
+    button(page, "Undo")
+    expect(thumbs).to_have_count(2)
+    button(page, "Accept")
+    expect(bar).to_have_count(0)
+    expect(page.locator(".source .size")).to_have_text(f"192 × {SIDE}")
+    button(page, "Undo")
+    expect(page.locator(".source .size")).to_have_text(f"{SIDE} × {SIDE}")
+    expect(thumbs).to_have_count(2)

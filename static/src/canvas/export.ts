@@ -1,5 +1,6 @@
 /** What the service is sent of the layers, and masks from files. */
 import type { Size } from './geometry'
+import { grownSize, type Growth } from './growth'
 import { createCanvas, tint } from './painting'
 
 /** A painted layer, and how much of the new shows where it is opaque (0..1). */
@@ -21,6 +22,37 @@ export function exportMask(size: Size, sources: readonly MaskSource[]): string |
   const { data } = context.getImageData(0, 0, size.width, size.height)
   for (let at = 0; at < data.length; at += 4) if (data[at]! > 0) return canvas.toDataURL('image/png')
   return null
+}
+
+/** The picture in its frame; beyond it the colours of its edge go on. */
+export function composeFrame(picture: HTMLImageElement, growth: Growth): HTMLCanvasElement {
+  const { naturalWidth: width, naturalHeight: height } = picture
+  const { left, up, right, down } = growth
+  const { canvas, context } = createCanvas(grownSize({ width, height }, growth))
+  const columns = [
+    [0, 1, 0, left],
+    [0, width, left, width],
+    [width - 1, 1, left + width, right],
+  ] as const // from, length, to, length
+  const rows = [
+    [0, 1, 0, up],
+    [0, height, up, height],
+    [height - 1, 1, up + height, down],
+  ] as const
+  context.imageSmoothingEnabled = false
+  for (const [x, across, toX, width] of columns)
+    for (const [y, along, toY, height] of rows)
+      if (width && height) context.drawImage(picture, x, y, across, along, toX, toY, width, height)
+  return canvas
+}
+
+/** A control map: what is painted, on black. */
+export function exportMap(painted: HTMLCanvasElement): string {
+  const { canvas, context } = createCanvas(painted)
+  context.fillStyle = '#000'
+  context.fillRect(0, 0, canvas.width, canvas.height)
+  context.drawImage(painted, 0, 0)
+  return canvas.toDataURL('image/png')
 }
 
 /** Load a mask: black becomes transparent, white opaque, in `colour`. */

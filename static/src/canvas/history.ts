@@ -35,6 +35,8 @@ export function createHistory<T>(bytes: (step: T) => number, most: number) {
       done.push(step)
       return step
     },
+    /** Whether such a step is kept, done or undone. */
+    some: (test: (step: T) => boolean) => done.some(test) || undone.some(test),
     clear() {
       done = []
       undone = []

@@ -7,6 +7,7 @@ const hidden = (...names: LayerName[]) => new Set(names)
 test('each way of drawing has its layers, from below to above', () => {
   expect(layersOf('sketch')).toEqual(['picture', 'paint'])
   expect(layersOf('inpaint')).toEqual(['picture', 'paint', 'mask'])
+  expect(layersOf('inpaint', true)).toEqual(['picture', 'control', 'paint', 'mask'])
   expect([firstLayer('sketch'), firstLayer('inpaint'), firstLayer('inpaintSketch')]).toEqual([
     'paint',
     'mask',

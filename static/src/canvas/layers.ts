@@ -5,6 +5,8 @@ import type { Mode } from '../img2img/modes'
 export const LAYERS = ['picture', 'control', 'paint', 'mask'] as const
 export type LayerName = (typeof LAYERS)[number]
 export type Paintable = Exclude<LayerName, 'picture'>
+export const PAINTABLES = ['control', 'paint', 'mask'] as const
+export const MASK_COLOUR = '#3f66ff' // as it is shown; only its opacity is sent
 export type PaintMode = Exclude<Mode, 'image' | 'batch'>
 
 const BY_MODE: Record<PaintMode, readonly LayerName[]> = {
@@ -18,8 +20,9 @@ export function firstLayer(mode: PaintMode): Paintable {
   return mode === 'inpaint' ? 'mask' : 'paint'
 }
 
-export function layersOf(mode: PaintMode): LayerName[] {
-  return LAYERS.filter((layer) => BY_MODE[mode].includes(layer))
+/** `hasMap`: whether a control map lies on the canvas. */
+export function layersOf(mode: PaintMode, hasMap = false): LayerName[] {
+  return LAYERS.filter((layer) => BY_MODE[mode].includes(layer) || (layer === 'control' && hasMap))
 }
 
 /** What makes the mask of a request: a layer, and how much of the new shows where it is opaque. */

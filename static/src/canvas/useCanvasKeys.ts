@@ -23,6 +23,8 @@ export function useCanvasKeys(canvas: Canvas, toggleFull: () => void) {
     m: () => (brush.tool = 'rectangle'),
     q: () => (brush.size = Math.max(1, brush.size - 2)),
     w: () => (brush.size = Math.min(MOST_SIZE, brush.size + 2)),
+    c: () => (canvas.hasFrame() ? (brush.tool = 'frame') : undefined),
+    o: () => (canvas.candidates.peeking.value = true),
     r: canvas.showWhole,
     s: toggleFull,
     f: () => (moves.value = true),
@@ -58,5 +60,10 @@ export function useCanvasKeys(canvas: Canvas, toggleFull: () => void) {
     action()
   }
 
-  return { moves, down, up: () => (moves.value = false) }
+  function up() {
+    moves.value = false
+    canvas.candidates.peeking.value = false
+  }
+
+  return { moves, down, up }
 }

@@ -1,10 +1,11 @@
 /** State shared by txt2img and img2img: fields, checkpoint, running request, shortcuts, pasted settings. */
 import { useTitle, useWakeLock } from '@vueuse/core'
-import { computed, onActivated, onDeactivated, ref, watch } from 'vue'
+import { computed, onActivated, onDeactivated, ref, shallowRef, watch } from 'vue'
 import { useI18n } from 'vue-i18n'
 
 import { ApiError } from '../api/client'
 import { pictureInfo, readInfotext, type Parameters } from '../api/sdapi'
+import type { ControlMap } from '../canvas/controlMap'
 import type { Catalogue } from '../useCatalogue'
 import { partsOf, collectPanelValues, type Panels } from '../extensions/pluginParts'
 import type { PromptText } from '../navigation'
@@ -44,6 +45,7 @@ export function useGenerationForm(kind: GenerationKind, catalogue: Catalogue, { 
     notify('info', t('field.checkpointGone', { name, next })),
   )
   const units = ref<ControlUnit[]>([])
+  const controlMap = shallowRef<ControlMap | null>(null) // that lies on the canvas
   const enlarged = ref(false)
   const open = ref(true) // whether this section is the one on the screen
   const errors = useRefusedFields(work.failure)
@@ -112,6 +114,7 @@ export function useGenerationForm(kind: GenerationKind, catalogue: Catalogue, { 
       const { prompt, negative, checkpoint } = fields.value
       fields.value = { ...createDefaults(), prompt, negative, checkpoint }
       units.value = units.value.map(newUnit)
+      controlMap.value = null
     })
     forever.value = false
     work.failure.value = null
@@ -200,6 +203,7 @@ export function useGenerationForm(kind: GenerationKind, catalogue: Catalogue, { 
     catalogue,
     fields,
     units,
+    controlMap,
     used,
     side,
     errors,
