@@ -57,9 +57,7 @@ def test_a_style_is_made_drawn_with_changed_and_thrown_away(page: Page, easel: E
     write(page, "pen", "pen drawing of {prompt}")
     save.click()
     own = sheet(page).get_by_role("navigation", name="Styles")
-    expect(own.get_by_role("button")).to_have_text(
-        ["pen", "New style"]
-    )
+    expect(own.get_by_role("button")).to_have_text(["pen", "New style"])
     with (easel.data_dir / "styles.csv").open(encoding="utf-8-sig", newline="") as file:
         assert list(csv.DictReader(file)) == [
             {"name": "pen", "prompt": "pen drawing of {prompt}", "negative_prompt": ""}
