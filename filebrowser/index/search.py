@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from filebrowser.access.file_access import FileAccess
 from filebrowser.access.gate import Place, Root, parse_path
@@ -352,10 +353,10 @@ def _visible_page(
     access: FileAccess,
     search_roots: Sequence[_SearchRoot],
     total: int,
-    rows: Sequence[tuple[object, ...]],
+    rows: Sequence[tuple[Any, ...]],
 ) -> SearchPage:
     hits, missing = [], []
-    for tree, folder, name, *told, prompt, changed, number in rows:
+    for tree, folder, name, width, height, seed, model, sampler, prompt, changed, number in rows:
         places = (
             _place_in_root(span, str(folder), str(name))
             for span in search_roots
@@ -371,6 +372,16 @@ def _visible_page(
             continue
         excerpt = join_cjk(str(prompt or ""))[:EXCERPT_LENGTH]
         hits.append(
-            SearchHit(f"/{place.text}", entry, *told, excerpt, (changed, number))  # type: ignore[arg-type]
+            SearchHit(
+                f"/{place.text}",
+                entry,
+                width,
+                height,
+                seed,
+                model,
+                sampler,
+                excerpt,
+                (changed, number),
+            )
         )
     return SearchPage(total - len(rows) + len(hits), tuple(hits), tuple(missing))

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from filebrowser.database import FileDatabase, FileDatabaseSchema
 from filebrowser.errors import NotHere
@@ -72,6 +73,13 @@ class Board:
     count: int = 0
 
 
+def _board_of(row: Sequence[Any]) -> Board:
+    """The board of a row of :meth:`BoardStore._read`'s query."""
+    board, owner, name, note, cover_changed, cover_size, made, link, count = row
+    cover = None if cover_changed is None else (cover_changed, cover_size)
+    return Board(board, owner, name, note, cover, made, link, count)
+
+
 class BoardStore:
     """The boards in the file ``path``; threads and processes may use it at once."""
 
@@ -108,9 +116,7 @@ class BoardStore:
             f" FROM boards WHERE {condition}"
         )
         rows = self._database.call(lambda rows: rows.execute(query, values).fetchall())
-        return [
-            Board(*row[:4], None if row[4] is None else (row[4], row[5]), *row[6:]) for row in rows
-        ]
+        return [_board_of(row) for row in rows]
 
     def create(self, owner: str, name: str, note: str) -> Board:
         """A new board without pictures. Raises :class:`TooManyOnBoards`."""
