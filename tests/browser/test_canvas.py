@@ -16,6 +16,7 @@ from easel_process import (
     asked_pictures,
     eventually,
     expect_toast,
+    open_sections,
     until,
 )
 from numpy.typing import NDArray
@@ -220,6 +221,8 @@ def test_a_phone_in_the_dark(browser: Browser, easel: Easel, picture: Path) -> N
     )
     page = context.new_page()
     page.goto(easel.url)
+    page.locator("nav.phone").wait_for()
+    open_sections(page)
     open_canvas(page, picture, "图生图", "局部重绘")
     page.evaluate(AXE.read_text(encoding="utf-8"))
     assert page.evaluate(SERIOUS) == []
