@@ -434,7 +434,9 @@ def test_a_page_not_built_says_so(house: Any, tmp_path: Path) -> None:
 
 def test_without_the_page_the_api_answers(build: Any) -> None:
     house = build(web_ui=False)
-    assert house.client().get("/").status_code == 404
+    answer = house.client().get("/")
+    assert answer.status_code == 200
+    assert "<script" not in answer.get_data(as_text=True)
     assert house.client().get("/sdapi/v1/samplers").status_code == 200
 
 
