@@ -18,6 +18,7 @@ import { useCheckpoint } from './useCheckpoint'
 import { newUnit, type ControlUnit } from './controlUnits'
 import { createDefaults, useFields, type Fields, type GenerationKind } from './useFields'
 import { newTask, useGeneration } from './useGeneration'
+import { provideFormChanges } from './useFormChanges'
 import { useShortcuts } from './useShortcuts'
 import { applyInfotext } from './applyInfotext'
 import type { RequestContext } from './requests'
@@ -154,6 +155,7 @@ export function useGenerationForm(kind: GenerationKind, catalogue: Catalogue, st
     panels: collectPanelValues(panels.value, fields.value.panels, moduleValues.value),
   })
 
+  provideFormChanges(kind, fields, units, (act) => changeUndoably(t('undo.fold'), act))
   useFormCommands({
     ...{ kind, open, fields, catalogue, reset, running: work.running },
     generate: () => void generate(),
