@@ -8,11 +8,13 @@ import base64
 import hashlib
 import json
 import os
+import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import redis
@@ -251,6 +253,7 @@ def test_another_node_goes_on_with_an_upload_whose_node_was_killed(
     stalled = send_and_stall(site, pool, first.url + place, data[: 5 * MIB], over)
     wait_until(lambda: stored_bytes(site, place) >= 4 * MIB)
     first.kill()
+    wait_until(lambda: not is_listening(first))  # its last process may outlive the first one
     over.set()
     wait_until(stalled.done)
     assert stalled.exception() is not None
@@ -291,6 +294,16 @@ def offset_at(site: NodeSite, where: Any, place: str) -> int:
 
     wait_until(is_told, message="no offset")
     return int(answers[-1].headers["Upload-Offset"])
+
+
+def is_listening(node: Node) -> bool:
+    """Whether anything of the node takes connections."""
+    address = urlsplit(node.url)
+    try:
+        socket.create_connection((str(address.hostname), address.port or 80), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def is_taken(site: NodeSite, place: str) -> bool:
