@@ -7,6 +7,7 @@ from benchmarks.figures import all_figures, as_markdown, machine
 from benchmarks.files_search import search_figures
 from benchmarks.folder_pages import listing_figures
 from benchmarks.fuller_prompts import measure
+from benchmarks.gallery_pages import gallery_figures
 from benchmarks.model_loading import loading_figures
 from benchmarks.propfind_speed import webdav_figures
 from benchmarks.registry_scan import registry_figures
@@ -25,6 +26,7 @@ def main() -> None:
         *listing_figures(),
         *webdav_figures(),
         *search_figures(),
+        *gallery_figures(),
         *registry_figures(),
         *measure(),
         *checkpoint_figures(),

@@ -19,7 +19,7 @@ from filebrowser.access.file_access import FileAccess
 from filebrowser.access.gate import Place, Root
 from filebrowser.index.file_index import FileIndex
 from filebrowser.index.query import parse_query
-from filebrowser.index.search import SearchQuery
+from filebrowser.index.search_query import SearchQuery
 from filebrowser.pictures.thumbnails import Thumbnails
 from webapp.files.infotexts import read_picture_facts
 

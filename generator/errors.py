@@ -6,11 +6,17 @@ class GeneratorError(Exception):
 
 
 class BadRequest(GeneratorError):
-    """The request cannot be drawn as written. ``field`` names the request field at fault."""
+    """The request cannot be drawn as written. ``field`` names the request field at fault.
 
-    def __init__(self, message: str, field: str = "") -> None:
+    ``code``, one of ``webapp.refusal_codes``, and ``values`` say the same to programs.
+    """
+
+    code = ""
+
+    def __init__(self, message: str, field: str = "", code: str = "", **values: object) -> None:
         super().__init__(message)
-        self.field = field
+        self.field, self.values = field, values
+        self.code = code or type(self).code
 
 
 class ModelNotFound(BadRequest):

@@ -73,6 +73,8 @@ def _check_total_pixels(images: list[Image.Image]) -> None:
             f"The first {len(images)} pictures came to more than {MAX_TOTAL_PIXELS} pixels; "
             "send fewer at a time.",
             "imageList",
+            "picture_too_large",
+            most=MAX_TOTAL_PIXELS,
         )
 
 
@@ -139,6 +141,10 @@ def _scale_factor(image: Image.Image, request: ExtrasRequest) -> float:
             f"{image.width} x {image.height} pixels times {factor:g} are more than {MOST_PIXELS} "
             f"in all or {LONGEST_SIDE} a side; ask for less.",
             "upscaling_resize",
+            "too_many_pixels",
+            width=round(image.width * factor),
+            height=round(image.height * factor),
+            most=MOST_PIXELS,
         )
     return factor
 

@@ -57,5 +57,8 @@ def check_workload(amount: float, most: float, what: str = "This request") -> No
         raise BadRequest(
             f"{what} asks for {amount:,.0f} megapixel-steps (pictures x width x height x steps / "
             f"1,000,000, all passes and cells together); at most {most:,.0f} a job "
-            "(--max-job-megapixel-steps). Ask for fewer or smaller pictures, or fewer steps."
+            "(--max-job-megapixel-steps). Ask for fewer or smaller pictures, or fewer steps.",
+            code="too_much_work",
+            amount=round(amount),
+            most=most,
         )

@@ -207,6 +207,7 @@ LONGER_FILES = {
     "webapp/settings/flags.py": "one table, a row a flag",
     "webapp/settings/options_table.py": "one table, a row an option",
     "webapp/worker/loop.py": "one class, the lease loop; its handlers lie beside it",
+    "webapp/errors.py": "the classes of refusals and the table of their answers, read together",
     "generator/request.py": "the frozen nouns of a job, a field a line",
     "generator/engine.py": "one class that joins the parts which a request goes through",
     "webapp/processes/web_worker.py": "gunicorn's worker: one class whose state is its connections",

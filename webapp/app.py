@@ -12,6 +12,7 @@ from webapp.access.revoked_logins import LOGIN_SECONDS
 from webapp.files import public_paths
 from webapp.http.closing_response import ClosingFlask
 from webapp.routes import (
+    api_page,
     controlnet,
     docs,
     events,
@@ -31,6 +32,7 @@ from webapp.routes import (
     models,
     openai_images,
     openai_models,
+    option_facts,
     pages,
     plugins,
     poses,
@@ -53,14 +55,17 @@ from webapp.routes import (
 )
 from webapp.routes.files import (
     archives,
+    boards,
     dav,
     filebrowser_api,
     folders,
+    gallery,
     jobs,
     live,
     operations,
     pictures,
     previews,
+    public_boards,
     public_shares,
     search,
     shares,
@@ -91,13 +96,14 @@ API: tuple[RouteModule, ...] = (
     styles, docs, extras, pictures, machine, sysinfo, worker_commands, plugins, interrogate,
     training, foreign_apis, openai_images, openai_models, events, login, signed_links, metrics,
     model_tools, model_report, model_notes, queue_api, api_jobs, job_events, workers, worker_drain,
-    queue_view, usage,
+    queue_view, usage, option_facts,
 )  # fmt: skip
 """The modules of routes; each has one ``blueprint(services)``."""
 
 FILES: tuple[RouteModule, ...] = (
     folders, operations, jobs, text_files, archives, live, previews, search, filebrowser_api,
-    uploads, dav, shares, public_shares,
+    uploads, dav, shares, public_shares, gallery,
+    boards, public_boards,
 )  # fmt: skip
 """Those of the file browser (``--filebrowser``)."""
 
@@ -170,14 +176,14 @@ def install_audit(app: Flask, accounts: "Accounts") -> None:
 
 
 def add_routes(app: Flask, services: "Services") -> None:
-    """Every route of the rooms that the flags open; ``--nowebui`` leaves out the page alone."""
+    """Every route of the rooms that the flags open; ``--nowebui`` has words in the page's place."""
     config = services.config
     rooms: tuple[tuple[bool, tuple[RouteModule, ...]], ...] = (
         (True, API),
         (services.accounts is not None, account_routes() if services.accounts else ()),
         (services.filing is not None, FILES),
         (config.api_server_stop, (server_stop,)),
-        (config.web_ui, (pages,)),
+        (True, (pages if config.web_ui else api_page,)),
     )
     for is_open, modules in rooms:
         for module in modules if is_open else ():

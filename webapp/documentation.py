@@ -10,6 +10,7 @@ from generator.models.families.architecture import PARTS
 from generator.models.families.detection_table import RULES, Rule
 from generator.models.file_contents import FileContents
 from generator.models.quantisation import WeightFormat
+from webapp.refusal_codes import GROUPS
 from webapp.service_files.key_table import KEYS, ServiceKey
 from webapp.settings.editions import EDITIONS
 from webapp.settings.flags import FLAGS, Flag
@@ -86,6 +87,24 @@ FORMATS_OPENING = """
 Told by the metadata `_quantization_metadata`, a layer's `.comfy_quant`, the names of tensors, or
 the file's name (`svdq`, `sdnq`); a `.gguf` by its header. None is drawn with. Plain float8 is no
 such format: it is read.
+"""
+ERRORS_OPENING = """# Errors
+
+What is refused or fails is answered in AUTOMATIC1111's envelope `{"error", "detail", "body",
+"errors"}`, fields of a wrong type in pydantic's list `{"detail": [...]}`; `detail` is the sentence
+for people. Beside it stand, for programs:
+
+* `code`: one of the words below. They stay; sentences may change.
+* `field`: the path of the field in the request, such as `width` or
+  `alwayson_scripts.controlnet.args.0.weight`; the name of an option is one in `override_settings`
+  or in force; empty where no field is at fault.
+* `values`: what was asked, and what may be, by name; `label` is the name of a script's argument,
+  `unit` the place of a ControlNet unit among those that are on.
+* `others`: the same of further fields, where several are at fault.
+
+What a worker refuses is answered alike. Below `/v1` errors have OpenAI's form, and addresses that
+are not here have AUTOMATIC1111's `{"detail": "Not Found"}`. This page is made from
+`webapp/refusal_codes.py` by `make docs`.
 """
 
 
@@ -220,12 +239,26 @@ def _marks(rule: Rule) -> str:
     return "; ".join([*names, *filter(None, [one_of])])
 
 
+def errors_page() -> str:
+    """docs/errors.md: every code with its meaning and the names of its values."""
+    lines = [ERRORS_OPENING]
+    for title, codes in GROUPS.items():
+        lines += [f"## {title}", "", "| code | meaning | values |", "|---|---|---|"]
+        lines += [
+            f"| `{code.name}` | {code.meaning} | {', '.join(f'`{name}`' for name in code.values)} |"
+            for code in codes
+        ]
+        lines.append("")
+    return "\n".join(lines)
+
+
 PAGES: Mapping[str, Callable[[], str]] = {
     "flags.md": flags_page,
     "editions.md": editions_page,
     "service-keys.md": service_keys_page,
     "options.md": options_page,
     "model-kinds.md": kinds_page,
+    "errors.md": errors_page,
 }
 
 

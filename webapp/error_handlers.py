@@ -28,6 +28,7 @@ from webapp.http.openai_errors import openai_error
 from webapp.middleware import logged_path
 from webapp.queues.contracts.frame import Answer
 from webapp.queues.errors import RETRY_AFTER, QueueError
+from webapp.refusal_codes import Refusal
 from webapp.requests.eas import EasStatus
 from webapp.routes.context import current_services, to_response
 from webapp.routes.login import login_form, wait_form
@@ -85,7 +86,7 @@ def handle_too_large(_: RequestEntityTooLarge) -> Response:
 def handle_http_error(error: HTTPException) -> Response:
     """What Flask itself refuses."""
     body = {"error": "HTTPException", "detail": error.name, "body": "", "errors": error.name}
-    return to_response(json_answer(error.code or 500, body))
+    return to_response(json_answer(error.code or 500, body | Refusal("http_error").to_json()))
 
 
 def handle_unauthorized(error: NotAuthenticated | WrongCredential) -> Response:

@@ -63,19 +63,26 @@ from webapp.queues.errors import (
     QuotaExceeded,
     TooManyGroups,
 )
+from webapp.refusal_codes import Refusal, code_of_class, describe_error, describe_fault
 
 RETRY_AFTER_DRAIN = 30
 """Seconds after which a service that ends may have been started again."""
 
 
 class Refused(Exception):
-    """The service will not do what was asked. ``detail`` is the sentence the caller reads."""
+    """The service will not do what was asked. ``detail`` is the sentence the caller reads.
+
+    ``code`` and ``values`` say the same to programs (:mod:`webapp.refusal_codes`). ``field`` is the
+    path of the field at fault; left out, it is the one that the sentence begins with.
+    """
 
     status = 422
+    code = ""
 
-    def __init__(self, detail: str) -> None:
+    def __init__(self, detail: str, code: str = "", field: str = "", **values: object) -> None:
         super().__init__(detail)
-        self.detail = detail
+        self.detail, self.field, self.values = detail, field, values
+        self.code = code or type(self).code
 
 
 class NamedRefusal(Refused):
@@ -106,7 +113,8 @@ class TooManyTries(Refused):
     status = 429
 
     def __init__(self, wait: int) -> None:
-        super().__init__(f"Too many wrong passwords or tokens; try again in {wait} seconds.")
+        text = f"Too many wrong passwords or tokens; try again in {wait} seconds."
+        super().__init__(text, wait=wait)
         self.wait = wait
 
 
@@ -147,6 +155,7 @@ class Unavailable(Refused):
 
     def __init__(self, detail: str, retry_after: int | None = None) -> None:
         super().__init__(detail)
+        self.values = {} if retry_after is None else {"wait": retry_after}
         self.retry_after = retry_after
 
 
@@ -235,56 +244,56 @@ class InvalidFields(Exception):
         self.faults = tuple(faults)
 
 
-STATUSES: tuple[tuple[type[BaseException], int], ...] = (
-    (InvalidFields, 422),
-    (ModelNotFound, 422),
-    (WrongArchitecture, 422),
-    (BadRequest, 422),
-    (ModelUnreadable, 422),
-    (NotANumber, 500),
-    (CannotSave, 507),
-    (GeneratorError, 500),
-    (Withheld, 422),
-    (BadManifest, 422),
-    (BadPackage, 422),
-    (PluginError, 500),
-    (MemoryError, 500),
-    (NotHere, 404),
-    (NotAllowed, 403),
-    (NotAFile, 404),
-    (BadPath, 400),
-    (BadTime, 400),
-    (NotAFolder, 422),
-    (NotText, 422),
-    (BadArchive, 422),
-    (Changed, 412),
-    (TooMuch, 413),
-    (Taken, 409),
-    (TooBig, 413),
-    (WrongContent, 422),
-    (NoPicture, 415),
-    (BadSearch, 400),
-    (WrongVersion, 412),
-    (WrongRequest, 400),
-    (WrongOffset, 409),
-    (WrongChecksum, 460),
-    (Busy, 423),
-    (TooMany, 429),
-    (TooManyInAll, 503),
-    (Over, 410),
-    (TooBusy, 429),
-    (Overloaded, 503),
-    (NoRoom, 507),
-    (TimeoutError, 504),
-    (QueueFull, 507),
-    (AnswerTooLarge, 500),
-    (TooManyGroups, 429),
-    (QuotaExceeded, 429),
-    (JobTooLarge, 422),
-    (QueueError, 503),
-    (sqlite3.Error, 503),
+STATUSES: tuple[tuple[type[BaseException], int, str], ...] = (
+    (InvalidFields, 422, "invalid_value"),
+    (ModelNotFound, 422, "model_not_found"),
+    (WrongArchitecture, 422, "wrong_architecture"),
+    (BadRequest, 422, "bad_request"),
+    (ModelUnreadable, 422, "model_unreadable"),
+    (NotANumber, 500, "not_a_number"),
+    (CannotSave, 507, "cannot_save"),
+    (GeneratorError, 500, "failed"),
+    (Withheld, 422, "withheld"),
+    (BadManifest, 422, "bad_manifest"),
+    (BadPackage, 422, "bad_package"),
+    (PluginError, 500, "plugin_failed"),
+    (MemoryError, 500, "out_of_memory"),
+    (NotHere, 404, "file_not_found"),
+    (NotAllowed, 403, "file_forbidden"),
+    (NotAFile, 404, "not_a_file"),
+    (BadPath, 400, "bad_path"),
+    (BadTime, 400, "bad_time"),
+    (NotAFolder, 422, "not_a_folder"),
+    (NotText, 422, "not_text"),
+    (BadArchive, 422, "bad_archive"),
+    (Changed, 412, "file_changed"),
+    (TooMuch, 413, "too_much_content"),
+    (Taken, 409, "name_taken"),
+    (TooBig, 413, "file_too_large"),
+    (WrongContent, 422, "wrong_content"),
+    (NoPicture, 415, "not_a_picture"),
+    (BadSearch, 400, "bad_search"),
+    (WrongVersion, 412, "upload_version"),
+    (WrongRequest, 400, "upload_request"),
+    (WrongOffset, 409, "upload_offset"),
+    (WrongChecksum, 460, "upload_checksum"),
+    (Busy, 423, "upload_busy"),
+    (TooMany, 429, "too_many_uploads"),
+    (TooManyInAll, 503, "too_many_uploads"),
+    (Over, 410, "upload_over"),
+    (TooBusy, 429, "too_busy"),
+    (Overloaded, 503, "overloaded"),
+    (NoRoom, 507, "disk_full"),
+    (TimeoutError, 504, "timeout"),
+    (QueueFull, 507, "disk_full"),
+    (AnswerTooLarge, 500, "answer_too_large"),
+    (TooManyGroups, 429, "too_many_groups"),
+    (QuotaExceeded, 429, "quota_exceeded"),
+    (JobTooLarge, 422, "job_too_large"),
+    (QueueError, 503, "queue_failed"),
+    (sqlite3.Error, 503, "queue_failed"),
 )
-"""The first class that fits decides; ``Refused`` carries its own status; all else is 500."""
+"""Status and code by the first class that fits; ``Refused`` carries its own; all else is 500."""
 
 A1111_REFUSALS = re.compile(
     r"Script '.*' not found|always on script .* not found|"
@@ -305,6 +314,7 @@ ERROR_NAMES: Mapping[type[BaseException], str] = {
 }
 """The names under which AUTOMATIC1111's clients know our errors; others keep their own."""
 
+FAILED, QUEUE_FAILED, DISK_FULL = "failed", "queue_failed", "disk_full"  # codes
 OUT_OF_MEMORY = "OutOfMemoryError"
 UNEXPECTED = "Something went wrong inside the service. Its log says what."
 
@@ -319,18 +329,40 @@ def status_of(exception: BaseException) -> int:
         return 507
     if isinstance(exception, sqlite3.Error) and "full" in str(exception):
         return 507
-    return next((status for kind, status in STATUSES if isinstance(exception, kind)), 500)
+    return next((status for kind, status, _ in STATUSES if isinstance(exception, kind)), 500)
+
+
+def refusal_of(exception: BaseException, sentence: str) -> Refusal:
+    """What programs are told of an exception beside its ``sentence``."""
+    if isinstance(exception, Refused):
+        return describe_error(exception, sentence, code_of_class(type(exception)))
+    if find_memory_error(exception):
+        return Refusal("out_of_memory")
+    code = next((code for kind, _, code in STATUSES if isinstance(exception, kind)), FAILED)
+    if status_of(exception) == 507 and code in (FAILED, QUEUE_FAILED):
+        code = DISK_FULL
+    return describe_error(exception, sentence, code)
 
 
 def error_answer(exception: BaseException) -> Answer:
     """The stored answer of a failed request. Never a traceback, never an unknown error's text."""
+    body: dict[str, object]
     if isinstance(exception, InvalidFields):
-        return json_answer(422, {"detail": [fault_json(fault) for fault in exception.faults]})
+        body = {"detail": [fault_json(fault) for fault in exception.faults]}
+        return json_answer(422, body | faults_to_json(exception.faults))
     detail, errors = error_texts(exception)
     body = {"error": name_of(exception), "detail": detail, "body": "", "errors": errors}
     if isinstance(exception, QuotaExceeded):
-        return json_answer(status_of(exception), {**body, "quota": dict(exception.facts)})
-    return json_answer(status_of(exception), body)
+        body["quota"] = dict(exception.facts)
+    return json_answer(status_of(exception), body | refusal_of(exception, detail).to_json())
+
+
+def faults_to_json(faults: Sequence[Fault]) -> dict[str, object]:
+    """What programs are told of faults: of the first one, and of the ``others``."""
+    first, *others = [
+        describe_fault(fault.loc, fault.kind, fault.context).to_json() for fault in faults
+    ]
+    return first | ({"others": others} if others else {})
 
 
 def error_texts(exception: BaseException) -> tuple[str, str]:

@@ -35,13 +35,8 @@ from filebrowser.index.reconcile import (
 )
 from filebrowser.index.rows import ScannedPicture
 from filebrowser.index.schema import connect, prepare_database
-from filebrowser.index.search import (
-    PROGRESS_STEPS,
-    IndexSearch,
-    NameUses,
-    SearchPage,
-    SearchQuery,
-)
+from filebrowser.index.search import PROGRESS_STEPS, IndexSearch
+from filebrowser.index.search_query import NameUses, SearchPage, SearchQuery
 from filebrowser.pictures.memory_budget import MemoryBudget
 from filebrowser.pictures.picture_facts import FactsReader, PictureFacts, read_nothing
 

@@ -3,14 +3,16 @@
 Of what the index finds, only that is told which the gate opens for this visit at this moment.
 """
 
+import json
 import sqlite3
 import threading
 import time
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from filebrowser.access.file_access import FileAccess
 from filebrowser.access.gate import Place, Root, parse_path
@@ -18,8 +20,15 @@ from filebrowser.errors import FileError, TooMuch
 from filebrowser.index.fts_text import fts_phrase, join_cjk, separate_cjk
 from filebrowser.index.query import Term
 from filebrowser.index.schema import connect
+from filebrowser.index.search_query import (
+    FileStamp,
+    NameUses,
+    SearchHit,
+    SearchPage,
+    SearchQuery,
+)
 from filebrowser.listing.sort_order import Sort
-from filebrowser.listing.tree import DirectoryEntry, read_entry
+from filebrowser.listing.tree import read_entry
 from filebrowser.names import encode_name
 
 MAX_PAGE_HITS = 500  # of one page
@@ -37,50 +46,6 @@ ORDER_BY: Mapping[Sort, str] = {
     Sort.MODIFIED: "f.changed {0}, f.id {0}",  # as its database index goes
     Sort.KIND: "f.kind {0}, f.sorted, f.id",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class SearchQuery:
-    """What to find, in which order, and which part of it. ``below``: in this folder alone."""
-
-    terms: Sequence[Term]
-    below: Place | None = None
-    sort: Sort = Sort.MODIFIED
-    descending: bool = True
-    offset: int = 0
-    limit: int = 100
-
-
-@dataclass(frozen=True, slots=True)
-class SearchHit:
-    """One thing found. What it does not tell is None or empty."""
-
-    path: str  # "/root/name/name"
-    entry: DirectoryEntry
-    width: int | None = None
-    height: int | None = None
-    seed: int | None = None
-    model: str | None = None
-    sampler: str | None = None
-    prompt: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class SearchPage:
-    """A page. ``total`` are there in all, as the index knows."""
-
-    total: int
-    hits: tuple[SearchHit, ...]
-    missing: tuple[Place, ...] = ()  # the index has them, the disk has not
-
-
-@dataclass(frozen=True, slots=True)
-class NameUses:
-    """Names that pictures tell of, with the number of pictures; ``pictures`` were read in all."""
-
-    models: Mapping[str, int]
-    loras: Mapping[str, int]
-    pictures: int
 
 
 @dataclass(slots=True)
@@ -116,8 +81,12 @@ class IndexSearch:
             if not search_roots or where is None:
                 return SearchPage(0, ())
             _restrict_to_roots(rows, where, search_roots)
+            _restrict_to_stamps(where, query)
             begin, values = _statement(where)
             (total,) = rows.execute(f"SELECT count(*) {begin}", values).fetchone()
+            if query.after is not None:
+                where.add("(f.changed, f.id) < (?, ?)", *query.after)
+                begin, values = _statement(where)
             page_rows = _page_rows(rows, begin, values, query, total)
         return _visible_page(access, search_roots, total, page_rows)
 
@@ -212,6 +181,23 @@ def _restrict_to_roots(
     if not all(span.is_prefiltered for span in search_roots):
         connection.create_function("seen", 3, _visibility_check(search_roots))
         where.add("(SELECT seen(d.root, d.path, f.name) FROM folders d WHERE d.id = f.folder)")
+
+
+def _restrict_to_stamps(where: _WhereClause, query: SearchQuery) -> None:
+    """Only files of these stamps, and none of those. Ids are compared: of pairs that may be NULL,
+    ``NOT IN`` would look at each for every row.
+    """
+    stamped = (
+        "SELECT g.id FROM json_each(?) s JOIN files g"
+        " ON g.changed = s.value ->> 0 AND g.size = s.value ->> 1"
+    )
+    for stamps, sign in ((query.only, "IN"), (query.without, "NOT IN")):
+        if stamps is not None:
+            where.add(f"f.id {sign} ({stamped})", _stamps_json(stamps))
+
+
+def _stamps_json(stamps: Collection[FileStamp]) -> str:
+    return json.dumps(sorted(stamps), separators=(",", ":"))
 
 
 def _visibility_check(search_roots: Sequence[_SearchRoot]) -> Callable[[int, str, str], bool]:
@@ -354,7 +340,7 @@ def _page_rows(
 def _select_row(connection: sqlite3.Connection, number: int) -> tuple[object, ...]:
     row: tuple[object, ...] = connection.execute(
         "SELECT d.root, d.path, f.name, f.width, f.height, f.seed, m.name, s.name,"
-        " (SELECT substr(prompt, 1, ?) FROM words WHERE rowid = f.id)"
+        " (SELECT substr(prompt, 1, ?) FROM words WHERE rowid = f.id), f.changed, f.id"
         " FROM files f JOIN folders d ON d.id = f.folder"
         " LEFT JOIN names m ON m.id = f.model LEFT JOIN names s ON s.id = f.sampler"
         " WHERE f.id = ?",
@@ -367,10 +353,10 @@ def _visible_page(
     access: FileAccess,
     search_roots: Sequence[_SearchRoot],
     total: int,
-    rows: Sequence[tuple[object, ...]],
+    rows: Sequence[tuple[Any, ...]],
 ) -> SearchPage:
     hits, missing = [], []
-    for tree, folder, name, width, height, seed, model, sampler, prompt in rows:
+    for tree, folder, name, width, height, seed, model, sampler, prompt, changed, number in rows:
         places = (
             _place_in_root(span, str(folder), str(name))
             for span in search_roots
@@ -386,6 +372,16 @@ def _visible_page(
             continue
         excerpt = join_cjk(str(prompt or ""))[:EXCERPT_LENGTH]
         hits.append(
-            SearchHit(f"/{place.text}", entry, width, height, seed, model, sampler, excerpt)  # type: ignore[arg-type]
+            SearchHit(
+                f"/{place.text}",
+                entry,
+                width,
+                height,
+                seed,
+                model,
+                sampler,
+                excerpt,
+                (changed, number),
+            )
         )
     return SearchPage(total - len(rows) + len(hits), tuple(hits), tuple(missing))

@@ -45,7 +45,10 @@ def find_model(index: ModelIndex, name: str) -> ModelFile:
     )
     folder = FOLDERS_BY_KIND[ModelKind.CONTROLNET].created[0]
     raise ModelNotFound(
-        f"model not found: {name}. {here}. Copy one into {folder}.", CONTROLNET_FIELD
+        f"model not found: {name}. {here}. Copy one into {folder}.",
+        CONTROLNET_FIELD,
+        value=name,
+        known=[*files_by_title],
     )
 
 
@@ -59,7 +62,7 @@ def model_of(unit: ControlUnit, registry: Registry) -> ModelFile | None:
     if module is not None and module.model_free:
         return None
     if unit.model in (NONE, ""):
-        raise BadRequest(NOT_CHOSEN, CONTROLNET_FIELD)
+        raise BadRequest(NOT_CHOSEN, CONTROLNET_FIELD, "missing", other="model")
     try:
         return find_model(registry.index, unit.model)
     except ModelNotFound:
@@ -69,6 +72,8 @@ def model_of(unit: ControlUnit, registry: Registry) -> ModelFile | None:
         raise ModelNotFound(
             f"{CONTROLNET_FIELD}: {unit.model[:80]!r} is there but cannot be used: {reason}.",
             CONTROLNET_FIELD,
+            "model_unusable",
+            value=unit.model,
         )
     return find_model(index, unit.model)
 
@@ -81,15 +86,25 @@ def check_units(units: Sequence[ControlUnit], registry: Registry, has_picture: b
     :class:`generator.errors.ModelUnreadable`.
     """
     for number, unit in enumerate(units):
-        module = find_module(unit.module)
-        if module is not None:  # else a plugin's
-            find_network_files(module, registry, f"{CONTROLNET_FIELD}: module of unit {number}")
-        file = model_of(unit, registry)
-        if file and module and module.is_image_prompt:
-            check_files(module, file, registry)
+        try:
+            _check_unit(unit, number, registry)
+        except BadRequest as error:
+            error.values["unit"] = number
+            raise
         if unit.image is None and not has_picture:
             raise BadRequest(
                 f"{CONTROLNET_FIELD}: controlnet is enabled but no input image is given "
                 f"(enabled unit {number}); send one in image.",
                 CONTROLNET_FIELD,
+                "no_picture",
+                unit=number,
             )
+
+
+def _check_unit(unit: ControlUnit, number: int, registry: Registry) -> None:
+    module = find_module(unit.module)
+    if module is not None:  # else a plugin's
+        find_network_files(module, registry, f"{CONTROLNET_FIELD}: module of unit {number}")
+    file = model_of(unit, registry)
+    if file and module and module.is_image_prompt:
+        check_files(module, file, registry)

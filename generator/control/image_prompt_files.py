@@ -84,6 +84,7 @@ def find_encoder(
         "which is not here. Copy its weights (model.safetensors of transformers' "
         f"CLIPVisionModelWithProjection) into {folder}",
         CONTROLNET_FIELD,
+        value=file.name,
     )
 
 
@@ -97,6 +98,7 @@ def _check_module(module: Module, file: ModelFile, layout: IPAdapterLayout) -> N
             f"{CONTROLNET_FIELD}: {module.name} reads pictures through {KNOWN_ENCODERS[named]}, "
             f"but {file.name} was trained with {KNOWN_ENCODERS[other]}. Choose the module {AUTO}",
             CONTROLNET_FIELD,
+            "wrong_architecture",
         )
 
 

@@ -38,6 +38,8 @@ def find_network_files(
             f"{field}: {module.label} is a network of its own. {' '.join(reasons)} Or send the "
             "finished map with the module none.",
             CONTROLNET_FIELD,
+            "model_not_found",
+            value=module.label,
         )
     return found
 

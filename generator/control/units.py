@@ -103,6 +103,20 @@ class _Unit(BaseModel):
     union_control_type: Annotated[str, _one_of((*CONTROL_TYPES, UNKNOWN), UNKNOWN)] = UNKNOWN
 
 
+_LIMITS: Mapping[str, tuple[float, float]] = {
+    "weight": (0, 2),
+    "guidance_start": (0, 1),
+    "guidance_end": (0, 1),
+}
+_WORDS: Mapping[str, Sequence[str]] = {
+    "resize_mode": RESIZE_MODES,
+    "control_mode": CONTROL_MODES,
+    "hr_option": HR_OPTIONS,
+    "union_control_type": CONTROL_TYPES,
+}
+"""What programs are told of a refused field."""
+
+
 def read_units(
     args: Sequence[object],
     limit: int = DEFAULT_UNIT_COUNT,
@@ -165,9 +179,13 @@ def _read_unit(
             place,
             "guidance_start",
             f"{unit.guidance_start} is after guidance_end, {unit.guidance_end}",
+            "wrong_order",
+            value=unit.guidance_start,
+            other=unit.guidance_end,
         )
     if unit.ipadapter_input:
-        _refuse(place, "ipadapter_input", "pickled tensors are not read; send the picture in image")
+        reason = "pickled tensors are not read; send the picture in image"
+        _refuse(place, "ipadapter_input", reason, "not_implemented")
     module = known_module(unit.module, f"{place}.module", plugin_modules)
     if module.from_plugin:
         numbers = (unit.processor_res, unit.threshold_a, unit.threshold_b)
@@ -209,13 +227,18 @@ def known_module(
     able = ", ".join(each.name for each in (*MODULES, *plugin_modules.values()) if each.runs)
     if module is None:
         raise BadRequest(
-            f"{field}: there is no preprocessor {wanted!r}. Known: {able}.", CONTROLNET_FIELD
+            f"{field}: there is no preprocessor {wanted!r}. Known: {able}.",
+            CONTROLNET_FIELD,
+            "unknown_name",
+            value=wanted,
+            known=able.split(", "),
         )
     if module.name in FACE_MODULES:
         raise BadRequest(
             f"{field}: {wanted} needs insightface, a network of its own for faces, which is not "
             "here. IP-Adapters that read pictures run with the module ip-adapter-auto.",
             CONTROLNET_FIELD,
+            "not_implemented",
         )
     if not module.runs and module.name not in WEIGHTS_BY_MODULE:
         raise BadRequest(
@@ -223,6 +246,7 @@ def known_module(
             f"finished map with the module none. Preprocessors that run: {able}; and with weights "
             f"in models/ControlNet-annotators: {', '.join(WEIGHTS_BY_MODULE)}.",
             CONTROLNET_FIELD,
+            "not_implemented",
         )
     return module
 
@@ -245,6 +269,10 @@ def check_numbers(module: Module, numbers: Sequence[float], fields: Sequence[str
             f"{field}: {number:g} is out of range; {module.name} takes {slider.name} from "
             f"{slider.least:g} to {slider.most:g}.",
             CONTROLNET_FIELD,
+            "out_of_range",
+            value=number,
+            least=slider.least,
+            most=slider.most,
         )
 
 
@@ -265,7 +293,15 @@ def _validate_unit(arg: Mapping[str, object], place: str) -> _Unit:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         field = ".".join(str(part) for part in first["loc"])
-        _refuse(place, field, str(first["msg"]).removeprefix("Value error, "))
+        reason = str(first["msg"]).removeprefix("Value error, ")
+        least, most = _LIMITS.get(field, (None, None))
+        if first["type"] in ("greater_than_equal", "less_than_equal"):
+            value = first["input"]
+            _refuse(place, field, reason, "out_of_range", value=value, least=least, most=most)
+        words = _WORDS.get(field)
+        if first["type"] == "value_error" and words:
+            _refuse(place, field, reason, "unknown_name", value=first["input"], known=words)
+        _refuse(place, field, reason, "wrong_type", value=first["input"])
 
 
 def _read_pictures(unit: _Unit, place: str, picture: ReadPicture) -> tuple[str | None, str | None]:
@@ -303,12 +339,15 @@ def _split_picture_and_mask(image: object, place: str) -> tuple[Any, Any]:
 
 def _require_text(value: object, place: str, field: str) -> str:
     if not isinstance(value, str):
-        _refuse(place, field, f"a picture is sent as base64, not as {type(value).__name__}")
+        reason = f"a picture is sent as base64, not as {type(value).__name__}"
+        _refuse(place, field, reason, "bad_picture")
     return value
 
 
-def _refuse(place: str, field: str, reason: str) -> NoReturn:
-    raise BadRequest(f"{place}.{field}: {reason}.", CONTROLNET_FIELD)
+def _refuse(
+    place: str, field: str, reason: str, code: str = "invalid_value", **values: object
+) -> NoReturn:
+    raise BadRequest(f"{place}.{field}: {reason}.", CONTROLNET_FIELD, code, **values)
 
 
 def _keep_text(field: str, text: str) -> str:

@@ -15,6 +15,12 @@ from pathlib import Path
 
 from generator.atomic_file import shared_mode, write_atomically
 from generator.errors import BadRequest, CannotSave, ModelUnreadable
+from generator.model_tools.checkpoint_defaults import (
+    DEFAULTS_KEY,
+    CheckpointDefaults,
+    defaults_json,
+    read_defaults,
+)
 from generator.models.index import ModelFile
 from generator.models.plain_files import read_object, read_text
 from generator.reasons import reason_of
@@ -60,6 +66,7 @@ class ModelCard:
     source: str  # address of its page; "" where unknown
     preview: Path | None  # the picture beside it
     has_cover: bool  # whether its file holds a picture
+    defaults: CheckpointDefaults  # of a checkpoint
 
 
 def read_cards(files: Iterable[ModelFile]) -> Iterator[tuple[ModelFile, ModelCard]]:
@@ -110,11 +117,16 @@ def read_card(file: ModelFile, beside: frozenset[str]) -> ModelCard:
         source=page_of(civitai),
         preview=find_preview(file.beside, beside),
         has_cover=COVERS_KEY in metadata or THUMBNAIL_KEY in metadata,
+        defaults=read_defaults(own),
     )
 
 
-def write_notes(file: ModelFile, notes: CardNotes) -> None:
+def write_notes(
+    file: ModelFile, notes: CardNotes, defaults: CheckpointDefaults | None = None
+) -> None:
     """Write ``NAME.json`` as AUTOMATIC1111 does; keys that are none of ours stay.
+
+    So do a checkpoint's defaults where none are given.
 
     Raises :class:`BadRequest` where another thing has that name, :class:`CannotSave`.
     """
@@ -132,6 +144,10 @@ def write_notes(file: ModelFile, notes: CardNotes) -> None:
     }
     if notes.vae or "vae" in content:
         content["vae"] = notes.vae
+    if defaults is not None:
+        content.pop(DEFAULTS_KEY, None)
+        if kept := defaults_json(defaults):
+            content[DEFAULTS_KEY] = kept
     text = json.dumps(content, indent=4, ensure_ascii=False)
     try:
         write_atomically(path, text.encode(), shared_mode(0o666))

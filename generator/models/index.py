@@ -308,7 +308,11 @@ class ModelIndex:
             broken |= {p: why for p, why in self.rejected.items() if to_nfc(p.name) == wanted}
         for path, reason in broken.items():
             if to_nfc(name) in map(to_nfc, (path.name, path.stem)):
-                raise ModelNotFound(f"The {label} {name!r} is there but cannot be used: {reason}.")
+                raise ModelNotFound(
+                    f"The {label} {name!r} is there but cannot be used: {reason}.",
+                    code="model_unusable",
+                    value=name,
+                )
         known = [file.name for file in self.files_of(kind)]
         if not known:
             request_text = f" (asked for: {name!r})" if name else ""
@@ -316,11 +320,15 @@ class ModelIndex:
                 f" One cannot be used: {reason}." for reason in list(broken.values())[:1]
             )
             raise ModelNotFound(
-                f"There is no {label} yet{request_text}. Copy one into {place}.{broken_text}"
+                f"There is no {label} yet{request_text}. Copy one into {place}.{broken_text}",
+                value=name,
+                known=[],
             )
         raise ModelNotFound(
             f"There is no {label} {name!r}. {_list_names(known, name)} "
-            f"Name one of these, or copy yours into {place}."
+            f"Name one of these, or copy yours into {place}.",
+            value=name,
+            known=known,
         )
 
 

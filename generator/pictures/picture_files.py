@@ -49,6 +49,9 @@ def encode_with_chunks(
         raise BadRequest(
             f"Invalid image format: {format!r} was asked for; png, jpg, jpeg and webp are known",
             field="samples_format",
+            code="unknown_name",
+            value=format,
+            known=["png", "jpg", "jpeg", "webp"],
         )
     container = container if fits(image.size, format) else "PNG"
     buffer = BytesIO()

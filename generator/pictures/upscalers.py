@@ -114,7 +114,12 @@ class Upscalers:
         if isinstance(wanted, str):
             return wanted if wanted in names else label_of(self._find_file(wanted))
         if not 0 <= wanted < len(names):
-            raise BadRequest(f"There is no upscaler {wanted}; there are {len(names)}, from 0.")
+            raise BadRequest(
+                f"There is no upscaler {wanted}; there are {len(names)}, from 0.",
+                code="unknown_name",
+                value=wanted,
+                known=names,
+            )
         return names[wanted]
 
     def _enlarge_once(
@@ -139,7 +144,8 @@ class Upscalers:
             known = ", ".join(known_upscalers(self._registry))
             absent = f"could not find upscaler named {name}. Known: {known}"
             broken = why_broken(self._registry, name)
-            raise BadRequest(broken or absent, "upscaler") from error
+            code = "model_unusable" if broken else "unknown_name"
+            raise BadRequest(broken or absent, "upscaler", code, value=name) from error
 
     def _network_of(self, file: ModelFile) -> "ImageModelDescriptor":
         load = partial(_load_upscaler, file, self._device)
@@ -161,6 +167,8 @@ def _check_pixels(image: Image.Image, scale: float) -> None:
             f"{image.width} x {image.height} pixels times {scale:g} are more than {MOST_PIXELS} "
             "in all, on the way to the size asked for; begin with a smaller picture.",
             "upscaler",
+            "too_many_pixels",
+            most=MOST_PIXELS,
         )
 
 

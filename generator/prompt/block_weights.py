@@ -37,6 +37,8 @@ class BlockWeights:
                 f"{self.tag}: {KEY} has {len(self.numbers)} numbers; for {family.label} it "
                 f"takes {_list_counts(blocks.lists)}, or a name: {', '.join(NAMES)}",
                 "prompt",
+                "invalid_value",
+                value=self.tag,
             )
         return {block: chosen.get(block, 0.0) for block in ALL_BLOCKS}
 
@@ -58,7 +60,9 @@ def read_block_weights(tag: ExtraNetworkTag, field: str = "prompt") -> BlockWeig
     counts = {count for family in BUILT_IN for count in family.lora_blocks.lists}
     if len(words) not in counts:
         what = f"has {len(words)} numbers" if len(words) > 1 else f"is {words[0][:20]!r}"
-        raise BadRequest(f"{shown}: {KEY} {what}; {_what_is_taken()}", field)
+        raise BadRequest(
+            f"{shown}: {KEY} {what}; {_what_is_taken()}", field, "invalid_value", value=shown
+        )
     numbers = tuple(map(_read_number, words))
     for word, number in zip(words, numbers, strict=True):
         if number is None or not abs(number) <= MAX_BLOCK_WEIGHT:
@@ -66,6 +70,10 @@ def read_block_weights(tag: ExtraNetworkTag, field: str = "prompt") -> BlockWeig
                 f"{shown}: {KEY} has {word[:20]!r} among its {len(words)} numbers; each is a "
                 f"number from -{MAX_BLOCK_WEIGHT:g} to {MAX_BLOCK_WEIGHT:g}",
                 field,
+                "out_of_range",
+                value=word,
+                least=-MAX_BLOCK_WEIGHT,
+                most=MAX_BLOCK_WEIGHT,
             )
     return BlockWeights(tuple(number for number in numbers if number is not None), tag=shown)
 

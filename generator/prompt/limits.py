@@ -79,7 +79,12 @@ def check_weight(weight: float, text: str, field: str = "prompt") -> None:
     """Refuse a weight that would leave no number of a picture whole."""
     if not abs(weight) <= MAX_WEIGHT:  # NaN too
         raise BadRequest(
-            f"the weight of {text.strip()[:40]!r} is {weight:.3g}; at most {MAX_WEIGHT:g}.", field
+            f"the weight of {text.strip()[:40]!r} is {weight:.3g}; at most {MAX_WEIGHT:g}.",
+            field,
+            "out_of_range",
+            value=weight,
+            least=-MAX_WEIGHT,
+            most=MAX_WEIGHT,
         )
 
 
@@ -112,4 +117,9 @@ def _count_pieces(text: Text) -> int:
 
 def _check_count(count: int, most: int, what: str, field: str) -> None:
     if count > most:
-        raise BadRequest(f"{count:,} {what}; at most {most:,}.", field)
+        if what == "characters":
+            raise BadRequest(
+                f"{count:,} {what}; at most {most:,}.", field, "too_long", length=count, most=most
+            )
+        text = f"{count:,} {what}; at most {most:,}."
+        raise BadRequest(text, field, "too_many", count=count, most=most, what=what)

@@ -141,6 +141,9 @@ def apply_styles(prompt: str, pieces: Iterable[str]) -> str:
                 f"the prompt with its styles has {length:,} characters; at most "
                 f"{LONGEST_STYLED:,}.",
                 "styles",
+                "too_long",
+                length=length,
+                most=LONGEST_STYLED,
             )
         if "{prompt}" in piece:
             prompt = piece.replace("{prompt}", prompt)

@@ -150,7 +150,11 @@ def check_levels(levels: Tensor, label: str) -> Tensor:
     levels = levels.detach().float().cpu()
     falls = levels.dim() == 1 and len(levels) > 1 and bool((levels[1:] < levels[:-1]).all())
     if not falls or float(levels[-1]) != 0:
-        raise BadRequest(f"The schedule {label!r} gives levels that do not fall to 0.", "scheduler")
+        raise BadRequest(
+            f"The schedule {label!r} gives levels that do not fall to 0.",
+            "scheduler",
+            "invalid_value",
+        )
     return levels
 
 

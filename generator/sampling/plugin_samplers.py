@@ -55,4 +55,4 @@ def _match_name(names: Iterable[str], wanted: str, refusal: str, field: str) -> 
         if name.lower() == wanted.lower():
             return name
     also = f". Plugins bring: {', '.join(here)}" if here else ""
-    raise BadRequest(refusal + also, field)
+    raise BadRequest(refusal + also, field, "unknown_name", value=wanted, known=here)

@@ -26,6 +26,10 @@ def timesteps_for(steps: int) -> Tensor:
         raise BadRequest(
             f"{steps} steps were asked for; a sampler of whole timesteps takes at most 1000",
             "steps",
+            "out_of_range",
+            value=steps,
+            least=1,
+            most=1000,
         )
     return torch.clip(torch.arange(0, 1000, 1000 // max(steps, 1)) + 1, 0, 999)
 

@@ -136,6 +136,9 @@ def unipc(
             f"UniPC order must be < sampling steps: the order is {options.order}, the steps are "
             f"{steps}. Ask for more steps or lower the option uni_pc_order",
             "steps",
+            "out_of_range",
+            value=steps,
+            least=options.order + 1,
         )
     table = _LambdaTable(alphas_cumprod)
     start = float(timesteps[-1]) / 1000 + _FIRST if from_picture else 1.0

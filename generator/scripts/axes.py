@@ -51,7 +51,9 @@ class Axis:
         texts = list(choices) if self.from_list and not by_text else values.split_values(text)
         axis_values = self._read(texts)
         if not axis_values:
-            raise BadRequest(f"{self.label}: no values are given.", "script_args")
+            raise BadRequest(
+                f"{self.label}: no values are given.", "script_args", "missing", label=self.label
+            )
         for value in axis_values if self.bounds else ():
             self._check(value)
         return axis_values
@@ -72,6 +74,11 @@ class Axis:
             raise BadRequest(
                 f"{self.label}: {value} is out of range; it must be from {least:g} to {most:g}.",
                 "script_args",
+                "out_of_range",
+                value=value,
+                least=least,
+                most=most,
+                label=self.label,
             )
 
     def _read(self, texts: list[str]) -> list[Any]:
@@ -99,7 +106,14 @@ class Axis:
 
 def _parse_switch(label: str, text: str) -> bool:
     if text.lower() not in YES + NO:
-        raise BadRequest(f"{label}: {text!r} is neither true nor false.", "script_args")
+        raise BadRequest(
+            f"{label}: {text!r} is neither true nor false.",
+            "script_args",
+            "wrong_type",
+            value=text,
+            expected="bool",
+            label=label,
+        )
     return text.lower() in YES
 
 
@@ -112,7 +126,12 @@ def _change_control(name: str) -> Change:
 
     def change(request: GenerationRequest, value: Any, among: Sequence[Any]) -> GenerationRequest:
         if not request.controls:
-            raise BadRequest("A ControlNet axis needs an enabled ControlNet unit.", "script_args")
+            raise BadRequest(
+                "A ControlNet axis needs an enabled ControlNet unit.",
+                "script_args",
+                "needs_other",
+                other="alwayson_scripts.controlnet",
+            )
         first, *others = request.controls
         return replace(request, controls=(replace(first, **{name: value}), *others))
 
@@ -142,7 +161,10 @@ def _search_replace(
     first = among[0]
     if first not in request.prompt and first not in request.negative_prompt:
         raise BadRequest(
-            f"Prompt S/R did not find {first} in prompt or negative prompt.", "script_args"
+            f"Prompt S/R did not find {first} in prompt or negative prompt.",
+            "script_args",
+            "unknown_name",
+            value=first,
         )
     for text in (request.prompt, request.negative_prompt):
         length = len(text) + text.count(first) * (len(value) - len(first))
@@ -150,6 +172,9 @@ def _search_replace(
             raise BadRequest(
                 f"Prompt S/R makes a prompt of {length:,} characters; at most {MAX_CHARACTERS:,}.",
                 "script_args",
+                "too_long",
+                length=length,
+                most=MAX_CHARACTERS,
             )
     return replace(
         request,

@@ -248,7 +248,9 @@ def read_script(
     known = (*SCRIPTS[route], *plugin_scripts)
     entry = next((each for each in known if each.title == title.lower()), None)
     if entry is None:
-        raise BadRequest(f"Script '{title}' not found", "script_name")
+        raise BadRequest(
+            f"Script '{title}' not found", "script_name", "unknown_script", value=title
+        )
     if entry.title == XYZ_PLOT:  # its earlier versions took fewer
         arguments = (*arguments, *(each.default for each in entry.arguments[len(arguments) :]))
     if len(arguments) < len(entry.arguments):
@@ -257,6 +259,8 @@ def read_script(
             f"script_args: {title!r} takes {len(entry.arguments)} arguments, {len(arguments)} "
             f"came; the first that is missing is {len(arguments)}, {_argument_name(lacking)}.",
             "script_args",
+            "missing",
+            label=lacking.label,
         )
     pairs = zip(entry.arguments, arguments, strict=False)
     return ScriptCall(
@@ -282,6 +286,8 @@ def _read_value(place: int, wanted: Argument, value: object) -> Any:
             f"script_args[{place}], {_argument_name(wanted)}: {str(value)[:80]!r} is not "
             f"{wanted.kind}{_range_text(wanted)}.",
             "script_args",
+            _misfit_code(wanted, value),
+            **_misfit_values(wanted, value),
         )
     if wanted.kind is ArgumentKind.LIST:
         return tuple(str(each) for each in value) if isinstance(value, list | tuple) else ()
@@ -293,6 +299,22 @@ def _read_value(place: int, wanted: Argument, value: object) -> Any:
     ):
         return wanted.words[value]
     return int(value) if wanted.kind is ArgumentKind.WHOLE and isinstance(value, float) else value
+
+
+def _misfit_code(wanted: Argument, value: object) -> str:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if wanted.least is not None and is_number:
+        return "out_of_range"
+    return "unknown_name" if wanted.words and not wanted.open else "wrong_type"
+
+
+def _misfit_values(wanted: Argument, value: object) -> dict[str, object]:
+    told: dict[str, object] = {"value": value, "label": wanted.label}
+    if wanted.words and not wanted.open:
+        return told | {"known": wanted.words}
+    if wanted.least is not None:
+        return told | {"least": wanted.least, "most": wanted.most}
+    return told | {"expected": str(wanted.kind)}
 
 
 def _range_text(wanted: Argument) -> str:

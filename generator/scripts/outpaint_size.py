@@ -39,13 +39,23 @@ def compute_growth(size: tuple[int, int], pixels: int, directions: tuple[str, ..
     Raises :class:`BadRequest` where nothing grows, or too much.
     """
     if not directions:
-        raise BadRequest("Outpainting direction: none is chosen.", "script_args")
+        raise BadRequest(
+            "Outpainting direction: none is chosen.",
+            "script_args",
+            "missing",
+            label="Outpainting direction",
+        )
     left, right, up, down = (pixels if d in directions else 0 for d in _ORDER)
     width = ceil((size[0] + left + right) / SIDE_MULTIPLE) * SIDE_MULTIPLE
     height = ceil((size[1] + up + down) / SIDE_MULTIPLE) * SIDE_MULTIPLE
     if max(width, height) > LONGEST_SIDE:
         raise BadRequest(
-            f"Outpainting: {width} x {height} pixels; at most {LONGEST_SIDE} a side.", "script_args"
+            f"Outpainting: {width} x {height} pixels; at most {LONGEST_SIDE} a side.",
+            "script_args",
+            "too_many_pixels",
+            width=width,
+            height=height,
+            most=LONGEST_SIDE,
         )
     left, right = _share_room(left, right, width - size[0])
     up, down = _share_room(up, down, height - size[1])

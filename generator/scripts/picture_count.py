@@ -28,7 +28,11 @@ def check_script(request: GenerationRequest) -> None:
     for value in script.arguments:
         if isinstance(value, str) and len(value) > LONGEST_TEXT:
             raise BadRequest(
-                f"A text of {len(value):,} characters; at most {LONGEST_TEXT:,}.", "script_args"
+                f"A text of {len(value):,} characters; at most {LONGEST_TEXT:,}.",
+                "script_args",
+                "too_long",
+                length=len(value),
+                most=LONGEST_TEXT,
             )
     if script.title == ALTERNATIVE:
         _, _, _, prompt, negative, _, steps, *_ = script.arguments

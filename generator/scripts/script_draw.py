@@ -75,6 +75,10 @@ def check_count(pictures: int) -> None:
         raise BadRequest(
             f"The script asks for {pictures:,} pictures; at most {MOST_PICTURES:,} a request.",
             "script_args",
+            "too_many",
+            count=pictures,
+            most=MOST_PICTURES,
+            what="pictures",
         )
 
 

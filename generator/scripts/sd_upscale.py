@@ -17,23 +17,35 @@ from generator.scripts.script_draw import ScriptDraw, check_count, join_generati
 LONGEST_SIDE = 8192
 
 
+def check_overlap(request: GenerationRequest, overlap: int) -> None:
+    """Refuse an overlap that is as wide as the tiles. Raises :class:`BadRequest`."""
+    if overlap >= min(request.width, request.height):
+        raise BadRequest(
+            f"Tile overlap: {overlap} must be less than width and height, which are the tiles'.",
+            "script_args",
+            "out_of_range",
+            value=overlap,
+            least=0,
+            most=min(request.width, request.height) - 1,
+            label="Tile overlap",
+        )
+
+
 def run(request: GenerationRequest, arguments: tuple[Any, ...], draw: ScriptDraw) -> Generation:
     """One large picture a batch; width, height and batch size of the request are the tiles'.
 
     With the upscaler "None" the picture keeps its size, as in AUTOMATIC1111.
     """
     _, overlap, upscaler, scale = arguments
-    if overlap >= min(request.width, request.height):
-        raise BadRequest(
-            f"Tile overlap: {overlap} must be less than width and height, which are the tiles'.",
-            "script_args",
-        )
+    check_overlap(request, overlap)
     picture = first_picture(request)
     if max(picture.size) * scale > LONGEST_SIDE:
         raise BadRequest(
             f"Scale Factor: {picture.width} x {picture.height} times {scale} has a side of more "
             f"than {LONGEST_SIDE} pixels.",
             "script_args",
+            "too_many_pixels",
+            most=LONGEST_SIDE,
         )
     assert draw.enlarge is not None
     factor = 1.0 if upscaler in ("None", 0) else scale

@@ -22,6 +22,10 @@ def check_sheet_size(requests: Sequence[GenerationRequest]) -> None:
             f"A sheet of {pictures} pictures of {width} x {height} pixels is more than "
             f"{MOST_PIXELS} pixels; ask for fewer or smaller ones.",
             "script_args",
+            "too_many_pixels",
+            width=width,
+            height=height,
+            most=MOST_PIXELS,
         )
 
 

@@ -26,7 +26,13 @@ def split_values(text: str) -> list[str]:
     Raises :class:`BadRequest` for a text that is too long to be typed.
     """
     if len(text) > LONGEST:
-        raise BadRequest(f"{len(text):,} characters of values; at most {LONGEST:,}.", FIELD)
+        raise BadRequest(
+            f"{len(text):,} characters of values; at most {LONGEST:,}.",
+            FIELD,
+            "too_long",
+            length=len(text),
+            most=LONGEST,
+        )
     plain = StringIO(text.strip().replace("\r\n", "\n").replace("\0", " "), newline="")
     try:
         rows = [row for row in csv.reader(plain, skipinitialspace=True) if row]
@@ -34,7 +40,9 @@ def split_values(text: str) -> list[str]:
         return [value.strip() for row in rows for value in row]
     except csv.Error as error:
         raise BadRequest(
-            "The values cannot be read: a quote in them is not closed, or misplaced.", FIELD
+            "The values cannot be read: a quote in them is not closed, or misplaced.",
+            FIELD,
+            "invalid_value",
         ) from error
 
 
@@ -61,7 +69,11 @@ def count_orders(texts: list[str]) -> int:
     """How many orders the texts have. Raises :class:`BadRequest` for too many."""
     if len(texts) > 6:
         raise BadRequest(
-            f"{len(texts):,} parts have more orders than anybody looks at; at most 6.", FIELD
+            f"{len(texts):,} parts have more orders than anybody looks at; at most 6.",
+            FIELD,
+            "too_many",
+            count=len(texts),
+            most=6,
         )
     return factorial(len(texts))
 
@@ -69,7 +81,14 @@ def count_orders(texts: list[str]) -> int:
 def _check_count(number: int, field: str) -> None:
     if number > MOST_VALUES:
         number_text = f"{number:,}" if number < 10**15 else f"{number:.3g}"
-        raise BadRequest(f"{field}: {number_text} values; at most {MOST_VALUES:,}.", FIELD)
+        raise BadRequest(
+            f"{field}: {number_text} values; at most {MOST_VALUES:,}.",
+            FIELD,
+            "too_many",
+            count=number,
+            most=MOST_VALUES,
+            label=field,
+        )
 
 
 def parse_whole_numbers(texts: list[str], field: str) -> list[int]:
@@ -105,7 +124,14 @@ def _parse_number(text: str, field: str, kind: Callable[[str], float]) -> float:
         return kind(text)
     except ValueError:
         word = "a whole number" if kind is int else "a number"
-        raise BadRequest(f"{field}: {text[:80]!r} is not {word}.", FIELD) from None
+        raise BadRequest(
+            f"{field}: {text[:80]!r} is not {word}.",
+            FIELD,
+            "wrong_type",
+            value=text,
+            expected="int" if kind is int else "number",
+            label=field,
+        ) from None
 
 
 def _count_text(text: str, field: str, kind: Callable[[str], float]) -> int:

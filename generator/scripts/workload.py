@@ -168,7 +168,9 @@ def _count_tiles(size: tuple[int, int], request: GenerationRequest, overlap: int
 
 def _picture_size(request: GenerationRequest) -> tuple[int, int]:
     if request.origin is None or not request.origin.images:
-        raise BadRequest("This script starts from a picture; none came.", "init_images")
+        raise BadRequest(
+            "This script starts from a picture; none came.", "init_images", "no_picture"
+        )
     return open_header(base64.b64decode(request.origin.images[0])).size
 
 

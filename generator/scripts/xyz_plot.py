@@ -114,7 +114,12 @@ def _check_models(request: GenerationRequest, plan: PlotPlan, draw: ScriptDraw) 
             try:
                 draw.check_models(side.axis.change(request, value, side.values))
             except BadRequest as error:
-                raise BadRequest(f"{side.axis.label}: {error}", "script_args") from error
+                raise BadRequest(
+                    f"{side.axis.label}: {error}",
+                    "script_args",
+                    error.code,
+                    **error.values | {"label": side.axis.label},
+                ) from error
 
 
 def _resolve_seeds(request: GenerationRequest, values: Sequence[int]) -> list[int]:

@@ -26,6 +26,8 @@ ANY_WORD, ANY_TOKEN = "*", 265  # under this word trainers keep their vectors
 class WordExists(BadRequest):
     """A file of that name is there, and may not be overwritten."""
 
+    code = "word_exists"
+
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingInfo:

@@ -121,12 +121,19 @@ def expand_template(field: str, text: str, sample: Callable[[str], list[str]]) -
     for mark, most in (("{", MAX_DEPTH), ("|", MAX_CHOICES), ("__", MAX_WILDCARD_MARKS)):
         if text.count(mark) > most:
             raise BadRequest(
-                f"The template has {text.count(mark):,} {mark!r}; at most {most:,}.", field
+                f"The template has {text.count(mark):,} {mark!r}; at most {most:,}.",
+                field,
+                "too_many",
+                count=text.count(mark),
+                most=most,
+                what=mark,
             )
     try:
         return sample(text) or [text]
     except TEMPLATE_ERRORS as error:
-        raise BadRequest(f"The template cannot be read: {str(error)[:200]}", field) from error
+        raise BadRequest(
+            f"The template cannot be read: {str(error)[:200]}", field, "invalid_value"
+        ) from error
 
 
 def successive_seeds(seeds: Seeds, count: int) -> list[Seeds]:

@@ -7,6 +7,10 @@ export interface LoadedPicture {
   height: number
 }
 
+/** One grey pixel. */
+export const EMPTY_PICTURE =
+  'data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=='
+
 /** Read a picture file. Rejects if the browser cannot decode it. */
 export async function loadPicture(file: Blob, name = ''): Promise<LoadedPicture> {
   const [uri, size] = await Promise.all([toDataUri(file), measurePicture(file)])

@@ -107,7 +107,7 @@ export function useCatalogue() {
         settle()
       }, FIRST_EVENT_MS)
       stream.addEventListener('models', () => {
-        if (!first) void refresh().then(loadLists, () => undefined)
+        if (!first) void reload()
         first = false
         window.clearTimeout(patience)
         settle()
@@ -126,7 +126,9 @@ export function useCatalogue() {
     window.clearTimeout(timer)
     events?.close()
   })
-  return { session, checkpoints, samplers, schedulers, lists, unreachable, ready, load }
+  const reload = () => refresh().then(loadLists, () => undefined)
+
+  return { session, checkpoints, samplers, schedulers, lists, unreachable, ready, load, reload }
 }
 
 async function listNames(list: Promise<api.NamedItem[]>): Promise<string[]> {

@@ -30,8 +30,10 @@ JOBS = "**/api/v1/jobs"
 RESULT = "**/api/v1/jobs/*/result"
 """Where the page asks for pictures, and where it fetches them."""
 
-WIDTH = "Math.max(document.documentElement.scrollWidth, document.body.scrollWidth)"
-"""What the page is wide, with what one would have to scroll to; the body scrolls."""
+WIDTH = """Math.max(...[document.documentElement, document.body,
+    ...document.querySelectorAll('.pane, .studio')].filter((e) => e.checkVisibility())
+    .map((e) => innerWidth + e.scrollWidth - e.clientWidth))"""
+"""What the page is wide, with what one would have to scroll to in any pane."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,13 @@ def entry_name(name: str, *, folder: bool = False) -> "re.Pattern[str]":
     stem = name.removesuffix(", folder")
     end = ", folder" if folder or stem != name else ""
     return re.compile(rf"^{re.escape(stem)}( \d.*)?{end}$")
+
+
+def open_sections(page: "Page") -> None:
+    """Show the buttons of the sections where a phone keeps them in a sheet."""
+    more = page.locator("nav.phone button[aria-controls=sections]")
+    if more.is_visible() and more.get_attribute("aria-expanded") == "false":
+        more.click()
 
 
 def asked_pictures(request: "Request") -> dict[str, Any]:

@@ -91,7 +91,7 @@ def draw(page: Page, prompt: str, steps: int = 2) -> None:
 
 
 def wait_until_drawn(page: Page) -> None:
-    eventually(expect(page.locator("#txt2img_generate")).to_be_visible)
+    eventually(expect(page.locator("#txt2img_interrupt")).to_be_hidden)
 
 
 def brightest(image: Locator) -> int:

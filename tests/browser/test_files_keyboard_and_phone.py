@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from easel_process import WIDTH, Easel, entry_name, running_easel
+from easel_process import WIDTH, Easel, entry_name, open_sections, running_easel
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from playwright.sync_api import Browser, Locator, Page, expect
@@ -182,6 +182,7 @@ def test_a_phone_shows_all_and_scrolls_no_page_sideways(browser: Browser, easel:
     page = open_files_page(
         browser, easel, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True
     )
+    open_sections(page)
     page.get_by_role("button", name="Files", exact=True).tap()
     for name in ("outputs", "walk"):
         entry(page, f"{name}, folder").tap()

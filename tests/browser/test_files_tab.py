@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from easel_process import Easel, entry_name, running_easel
+from easel_process import Easel, entry_name, open_sections, running_easel
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from playwright.sync_api import Browser, Locator, Page, expect
@@ -324,6 +324,7 @@ def test_messages_cover_no_control_and_go_by_themselves(
     check_messages(page, 1)
     read.click()  # the same once more
     expect(page.locator(".el-message")).to_have_count(1)
+    open_sections(page)
     page.get_by_role("button", name="Files", exact=True).click()
     for folder in ("outputs", "many"):
         page.get_by_role("option", name=entry_name(folder, folder=True)).click()
@@ -337,6 +338,7 @@ def test_messages_cover_no_control_and_go_by_themselves(
     page.locator(".el-message").last.get_by_role("button", name="Undo").hover()
     page.clock.run_for(11_000)  # the pointer stays on it
     expect(page.locator(".el-message")).to_have_count(0)
+    open_sections(page)
     page.get_by_role("button", name="PNG info", exact=True).click()
     expect(page.locator("#tab_pnginfo")).to_be_visible()
     context.close()

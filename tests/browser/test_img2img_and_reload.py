@@ -26,7 +26,7 @@ def number(page: Page, name: str, value: float) -> None:
 def draw_picture(page: Page, kind: str = "txt2img") -> Image.Image:
     page.click(f"#{kind}_generate")
     page.wait_for_selector(f"#{kind}_interrupt")
-    eventually(expect(page.locator(f"#{kind}_generate")).to_be_visible)
+    eventually(expect(page.locator(f"#{kind}_interrupt")).to_be_hidden)
     return shown_picture(page)
 
 
@@ -107,7 +107,7 @@ def test_an_infotext_in_the_prompt_fills_the_fields(page: Page) -> None:
     assert (body["sampler_name"], body["scheduler"]) == ("Euler a", "Karras")
     assert body["override_settings"]["CLIP_stop_at_last_layers"] == 2
     assert body["hr_upscaler"] == "Latent (nearest)"
-    eventually(expect(page.locator("#txt2img_generate")).to_be_visible)
+    eventually(expect(page.locator("#txt2img_interrupt")).to_be_hidden)
 
 
 def test_a_reload_finds_the_picture_in_work(page: Page) -> None:
@@ -116,7 +116,7 @@ def test_a_reload_finds_the_picture_in_work(page: Page) -> None:
     eventually(expect(page.locator(".figures")).to_have_text, re.compile(r"\d+ %"))
     page.reload()
     page.wait_for_selector("#txt2img_interrupt")
-    eventually(expect(page.locator("#txt2img_generate")).to_be_visible)
+    eventually(expect(page.locator("#txt2img_interrupt")).to_be_hidden)
     expect(page.locator("#html_info_txt2img")).to_contain_text("Steps: 30")
 
 

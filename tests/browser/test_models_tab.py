@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from easel_process import ROOT, WIDTH, Easel, eventually, running_easel
+from easel_process import ROOT, WIDTH, Easel, eventually, open_sections, running_easel
 from PIL import Image
 from playwright.sync_api import Page, expect
 from safetensors.torch import load_file, save_file
@@ -42,7 +42,9 @@ def easel(page_and_browser: None, tmp_path_factory: pytest.TempPathFactory) -> I
 
 def open_models(page: Page, easel: Easel) -> None:
     page.goto(easel.url)
-    page.get_by_role("button", name="Models", exact=True).click()
+    page.wait_for_selector("#txt2img_generate")
+    open_sections(page)
+    page.locator("header nav").get_by_role("button", name="Models", exact=True).click()
     expect(page.locator("#tab_models")).to_be_visible()
 
 
@@ -112,3 +114,26 @@ def test_nothing_is_wider_than_the_screen(page: Page, easel: Easel, width: int) 
     for view in ("Cards", "Merge and convert", "Report"):
         page.get_by_role("radio", name=view).click()
         assert page.evaluate(WIDTH) <= width
+
+
+def test_an_embedding_is_made_trained_and_tried(page: Page, easel: Easel) -> None:
+    folder = easel.data_dir / "outputs" / "faces"
+    folder.mkdir(parents=True)
+    Image.new("RGB", (64, 64), (200, 30, 30)).save(folder / "red.png")
+    open_models(page, easel)
+    page.get_by_role("radio", name="Train", exact=True).click()
+    page.locator("#embedding_name").fill("no/such")
+    page.locator("#embedding_create").click()
+    expect(page.get_by_role("alert")).to_contain_text("name")
+    page.locator("#embedding_name").fill("toy")
+    page.locator("#embedding_create").click()
+    chosen = page.locator(".field:has(#train_embedding)")
+    eventually(expect(chosen).to_contain_text, "toy")
+    page.locator("#train_folder").fill("outputs/faces")
+    for name, number in (("steps", "3"), ("width", "64"), ("height", "64")):
+        page.locator(f"#train_{name}").fill(number)
+    page.locator("#train_prompt").fill("a picture of [name]")
+    page.locator("#train_start").click()
+    eventually(expect(page.get_by_text("toy is trained")).to_be_visible)
+    eventually(expect(page.get_by_alt_text("Picture drawn with toy")).to_be_visible)
+    assert (easel.data_dir / "embeddings" / "toy.pt").is_file()

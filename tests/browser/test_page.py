@@ -15,6 +15,7 @@ from easel_process import (
     entry_name,
     eventually,
     expect_toast,
+    open_sections,
     running_easel,
 )
 from PIL import Image
@@ -27,7 +28,7 @@ pytestmark = pytest.mark.browser
 def test_a_copied_model_appears_and_leaves_without_a_reload(page: Page, easel: Easel) -> None:
     page.evaluate("window.notReloaded = true")
     page.click("#checkpoint")
-    options = page.get_by_role("option")
+    options = page.locator("#cards_list").get_by_role("option")
     expect(options).to_have_count(1)
     (default,) = easel.checkpoints.glob("*.safetensors")
     copy = easel.checkpoints / "another.safetensors"
@@ -77,6 +78,7 @@ def sections(page: Page) -> Iterator[Callable[[], None]]:
     for button in page.locator("header nav button").all():
 
         def go(button: Locator = button) -> None:
+            open_sections(page)
             button.click()
             page.wait_for_selector(f"main h1:text-is('{button.inner_text()}')", state="attached")
             folded = page.locator(".fold .title[aria-expanded=false]")
@@ -103,13 +105,17 @@ def test_no_section_is_cut_off_the_bar(
     browser: Browser, easel: Easel, width: int, locale: str
 ) -> None:
     page = page_of_an_account(browser, easel, width, locale)
+    open_sections(page)
     bar = page.evaluate("innerWidth - 10")
     for button in page.locator("header nav button").all():
         box = button.bounding_box()
         assert box
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= bar
-    assert page.evaluate("(n => n.scrollWidth - n.clientWidth)(document.querySelector('nav'))") == 0
+    assert (
+        page.evaluate("(n => n.scrollWidth - n.clientWidth)(document.querySelector('header nav'))")
+        == 0
+    )
     page.context.close()
 
 
@@ -119,7 +125,7 @@ def page_of_an_account(browser: Browser, easel: Easel, width: int, locale: str) 
     told = {"accounts": True, "login": True, "user": "margaret"}
     page.route("**/api/session", lambda route: route.fulfill(json={**route.fetch().json(), **told}))
     page.goto(easel.url)
-    page.wait_for_selector("header nav button:nth-child(8)")
+    page.wait_for_selector("header nav button:nth-child(8)", state="attached")
     return page
 
 
@@ -283,13 +289,13 @@ def test_a_strict_content_policy_is_kept(browser: Browser, easel: Easel, tmp_pat
     assert answer
     assert "default-src 'self'" in answer.headers["content-security-policy"]
     page.click("#checkpoint")
-    expect(page.get_by_role("option")).to_have_count(1)
+    expect(page.locator("#cards_list").get_by_role("option")).to_have_count(1)
     page.keyboard.press("Escape")
     for open_section in sections(page):
         open_section()
     page.get_by_role("button", name="Image to image").click()
     page.get_by_role("radio", name="Inpaint", exact=True).click()
-    page.set_input_files("main section input[type=file]", picture_file(tmp_path))
+    page.set_input_files(".source input[type=file]", picture_file(tmp_path))
     page.wait_for_selector("#img2maskimg canvas")
     page.click("#theme")
     page.click("#language")
@@ -300,11 +306,11 @@ def test_a_strict_content_policy_is_kept(browser: Browser, easel: Easel, tmp_pat
 def test_the_masks_upload_has_a_ring_only_with_the_focus(page: Page, tmp_path: Path) -> None:
     page.get_by_role("button", name="Image to image").click()
     page.get_by_role("radio", name="Inpaint", exact=True).click()
-    page.set_input_files("main section input[type=file]", picture_file(tmp_path))
-    button = page.locator("main label.upload")
+    page.set_input_files(".source input[type=file]", picture_file(tmp_path))
+    button = page.locator(".source label.upload")
     expect(button).to_have_css("outline-style", "none")
     page.keyboard.press("Tab")
-    page.locator("main input[type=file]:has(+ label.upload)").focus()
+    page.locator(".source input[type=file]:has(+ label.upload)").focus()
     expect(button).to_have_css("outline-style", "solid")
 
 
@@ -334,6 +340,7 @@ def test_an_expired_login_asks_again_and_keeps_the_fields(browser: Browser, tmp_
         page.keyboard.press("Enter")
         page.wait_for_selector("#txt2img_controlnet")  # the last that is asked for at the start
         page.fill("#prompt", "kept")
+        expect(page.locator("#gallery")).to_contain_text("Your pictures appear here")
         quiet(page)  # an answer under way would bring the cookie back
         context.clear_cookies()
         page.click("#txt2img_generate")

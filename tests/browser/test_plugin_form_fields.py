@@ -105,7 +105,7 @@ def test_a_form_on_a_picture_gets_it_and_shows_pictures(page: Page) -> None:
     page.keyboard.press("Tab")
     page.click("#txt2img_generate")
     expect(page.locator("#txt2img_interrupt")).to_be_visible()
-    eventually(expect(page.locator("#txt2img_generate")).to_be_visible)
+    eventually(expect(page.locator("#txt2img_interrupt")).to_be_hidden)
     page.get_by_role("button", name="Measure").click()
     sheet = page.get_by_role("dialog")
     sheet.get_by_role("button", name="Measure").click()

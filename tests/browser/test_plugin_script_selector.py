@@ -95,6 +95,8 @@ def texts_of_plugins(easel: Easel) -> Iterator[str]:
             yield part["title"]
             for field in part["form"]:
                 yield from (field["label"] or field["name"], *map(str, field["choices"]))
+        for setting in plugin["settings"] if plugin["origin"] == "shipped" else ():
+            yield from map(str, setting["choices"])
 
 
 def texts_of_control(easel: Easel) -> Iterator[str]:
@@ -106,12 +108,17 @@ def texts_of_control(easel: Easel) -> Iterator[str]:
 
 
 def test_every_label_of_the_service_is_there_in_chinese(easel: Easel) -> None:
-    words = json.loads((ROOT / "static/locales/zh.json").read_text(encoding="utf-8"))["label"]
+    chinese = json.loads((ROOT / "static/locales/zh.json").read_text(encoding="utf-8"))
+    words = chinese["label"]
     texts = {*texts_of_scripts(easel), *texts_of_plugins(easel), *texts_of_control(easel)}
     plain = {text: re.sub(r"<[^>]*>", "", text).strip().lower() for text in texts}
     keys = {text: re.sub(r"[^a-z0-9]+", "_", words).strip("_") for text, words in plain.items()}
     assert len(texts) > 100
     assert [text for text, key in keys.items() if key and key not in words] == []
+    for plugin in requests.get(f"{easel.url}/api/plugins", timeout=TIMEOUT).json()["plugins"]:
+        if plugin["origin"] == "shipped":
+            names = {setting["name"] for setting in plugin["settings"]}
+            assert {"about", *names} <= set(chinese["plugin"][plugin["name"]]), plugin["name"]
 
 
 def choose(page: Page, script: str) -> None:
@@ -129,7 +136,7 @@ def draw(page: Page) -> dict:
     with page.expect_request(JOBS) as asked:
         page.click("#txt2img_generate")
     page.wait_for_selector("#txt2img_interrupt")
-    eventually(expect(page.locator("#txt2img_generate")).to_be_visible)
+    eventually(expect(page.locator("#txt2img_interrupt")).to_be_hidden)
     return asked_pictures(asked.value)
 
 

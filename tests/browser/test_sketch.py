@@ -7,7 +7,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from easel_process import JOBS, RESULT, WIDTH, Easel, asked_pictures, eventually, until
+from easel_process import (
+    JOBS,
+    RESULT,
+    WIDTH,
+    Easel,
+    asked_pictures,
+    eventually,
+    open_sections,
+    until,
+)
 from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
@@ -76,7 +85,7 @@ def test_a_sketch_is_drawn_from_as_it_is_seen(page: Page, picture: Path) -> None
     page.get_by_role("button", name="Undo").click()
     sent = pixels(capture_request(page)["init_images"][0])
     assert tuple(sent[SIDE * 3 // 4, SIDE // 2]) == GREY
-    page.get_by_role("button", name="Clear the sketch").click()
+    page.get_by_role("button", name="Clear the paint").click()
     assert (pixels(capture_request(page)["init_images"][0]) == GREY).all()
 
 
@@ -116,7 +125,7 @@ def test_what_is_sketched_is_drawn(page: Page, picture: Path) -> None:
     page.keyboard.press("Tab")
     with page.expect_response(RESULT) as answer:
         page.click("#img2img_generate")
-    eventually(expect(page.locator("#img2img_generate")).to_be_visible)
+    eventually(expect(page.locator("#img2img_interrupt")).to_be_hidden)
     drawn = pixels("," + answer.value.json()["images"][0])
     assert drawn.shape == (SIDE, SIDE, 3)
     under = drawn[SIDE // 4, SIDE // 2]
@@ -141,6 +150,7 @@ def test_on_a_phone_a_finger_sketches(browser: Browser, easel: Easel, picture: P
     page = context.new_page()
     page.goto(easel.url)
     refuse(page)
+    open_sections(page)
     page.get_by_role("button", name="图生图").tap()
     page.set_input_files("#mode_img2img .source input[type=file]", picture)
     page.get_by_role("radio", name="涂鸦重绘").tap()

@@ -56,9 +56,8 @@ def test_a_style_is_made_drawn_with_changed_and_thrown_away(page: Page, easel: E
     expect(page.locator("#style_name")).to_have_value("ink")  # the chosen one is open
     write(page, "pen", "pen drawing of {prompt}")
     save.click()
-    expect(sheet(page).get_by_role("navigation").get_by_role("button")).to_have_text(
-        ["pen", "New style"]
-    )
+    own = sheet(page).get_by_role("navigation", name="Styles")
+    expect(own.get_by_role("button")).to_have_text(["pen", "New style"])
     with (easel.data_dir / "styles.csv").open(encoding="utf-8-sig", newline="") as file:
         assert list(csv.DictReader(file)) == [
             {"name": "pen", "prompt": "pen drawing of {prompt}", "negative_prompt": ""}
@@ -68,8 +67,15 @@ def test_a_style_is_made_drawn_with_changed_and_thrown_away(page: Page, easel: E
     expect_toast(page, "pen is deleted")
     expect(page.locator("#style_name")).to_have_value("")
     page.keyboard.press("Escape")
-    expect(page.locator("#styles")).to_have_count(0)
-    expect(page.get_by_role("button", name="New style")).to_be_visible()
+    page.get_by_role("button", name="Undo").click()
+    page.get_by_role("button", name="Styles", exact=True).click()
+    expect(own.get_by_role("button")).to_have_text(["pen", "New style"])
+    sheet(page).get_by_role("button", name="Pixel art").click()
+    sheet(page).get_by_role("button", name="Write into the prompt").click()
+    expect(page.locator("#prompt")).to_have_value(re.compile("^pixel art of a red house, "))
+    expect(page.locator("#negative")).to_have_value(re.compile("^blurry"))
+    page.get_by_role("button", name="Undo").last.click()
+    expect(page.locator("#prompt")).to_have_value("a red house")
 
 
 def test_the_words_of_the_page_become_a_style_and_back(page: Page, easel: Easel) -> None:
@@ -91,7 +97,7 @@ def test_what_is_wrong_with_a_style_stands_at_its_field(page: Page, easel: Easel
     keep(easel, **INK | {"name": "pen"})
     page.reload()
     page.get_by_role("button", name="Styles", exact=True).click()
-    sheet(page).get_by_role("button", name="pen").click()
+    sheet(page).get_by_role("button", name="pen", exact=True).click()
     page.fill("#style_name", "ink")
     sheet(page).get_by_role("button", name="Save").click()
     expect(sheet(page)).to_contain_text("there is a style 'ink' already")

@@ -29,7 +29,7 @@ def easel(page_and_browser: None, tmp_path_factory: pytest.TempPathFactory) -> I
 
 
 def choose(page: Page, label: str) -> None:
-    page.click(".el-select:has(#checkpoint)")
+    page.click("#checkpoint")
     page.get_by_role("option", name=label, exact=True).click()
 
 
@@ -47,6 +47,6 @@ def test_families_are_drawn_by_turns(page: Page, easel: Easel, tmp_path: Path) -
         assert f"Model: {name}," in json.loads(answer.value.json()["info"])["infotexts"][0]
     choose(page, "strange · Flux.1 dev or Kontext")
     page.click("#txt2img_generate")
-    alert = page.get_by_role("alert")
+    alert = page.locator(".complaint")
     eventually(expect(alert).to_contain_text, "strange.safetensors was asked to draw")
     expect(alert).to_contain_text("Flux.1 dev or Kontext")

@@ -95,7 +95,8 @@ def offsets(page: Page) -> list[int]:
 def choices(page: Page) -> Locator:
     """What the selector of checkpoints offers, in a page that is not loaded anew."""
     page.get_by_role("button", name="Text to image", exact=True).click()
-    page.click(".el-select:has(#checkpoint)")
+    page.click("#checkpoint")
+    page.wait_for_selector("#cards")
     return page.get_by_role("option", name=MODEL.removesuffix(".safetensors"))
 
 

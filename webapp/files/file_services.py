@@ -32,6 +32,8 @@ from webapp.files.caller_rights import all_roots, roots_of
 from webapp.files.infotexts import read_picture_facts
 from webapp.files.reserved_space import ReservedSpace
 from webapp.files.upload_policy import rules_of, uploads_of
+from webapp.gallery.boards import BoardStore
+from webapp.gallery.ratings import RatingStore
 from webapp.nodes.file_messages import decode_event, encode_event
 from webapp.queues.errors import QueueError
 from webapp.settings.local_cache import is_shared_mount
@@ -47,6 +49,8 @@ log = logging.getLogger("easel.files")
 INDEX = "files.db"
 JOBS = "file-jobs.db"
 SHARES = "shares.db"
+RATINGS = "ratings.db"
+BOARDS = "boards.db"
 MAX_ARCHIVES = 2  # archives of one caller
 FILES_TOPIC = "files"  # of what web processes tell each other
 UNWATCHED_SECONDS = 60.0  # between two looks at trees whose changes nobody tells
@@ -70,6 +74,8 @@ class FileServices:
     reserved_space: ReservedSpace  # for deleting on a full disk
     shares: ShareStore
     share_passwords: SharePasswords
+    ratings: RatingStore
+    boards: BoardStore
     listing_limit: CallerLimit  # listings, searches, sums and archives of one caller
     archive_limit: Places
     close: Callable[[], None]
@@ -133,6 +139,8 @@ def create_file_services(
         reserved_space=reserved_space,
         shares=ShareStore(config.easel_dir / SHARES, nodes.are_several),
         share_passwords=SharePasswords(),
+        boards=BoardStore(config.easel_dir / BOARDS, nodes.are_several),
+        ratings=RatingStore(config.easel_dir / RATINGS, nodes.are_several),
         listing_limit=CallerLimit(config.max_listings),
         archive_limit=archive_limit_of(nodes),
         close=close,

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from filebrowser.index.search import NameUses
+from filebrowser.index.search_query import NameUses
 from generator.model_tools.report import ModelUses
 from webapp.queues.contracts.counters import Counters
 

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 from flask import Flask
 from pydantic import TypeAdapter, WithJsonSchema
 
+from webapp.refusal_codes import CODES
+
 Schema = Mapping[str, object]
 Model = Any  # what pydantic makes a schema of: a model, a TypedDict, list[...] of one, ...
 Base64 = Annotated[str, WithJsonSchema({"type": "string", "format": "byte"})]
@@ -150,21 +152,31 @@ def error_response(description: str, name: str) -> dict[str, object]:
     return {"description": description, "content": {"application/json": {"schema": schema}}}
 
 
+REASON: Mapping[str, object] = {
+    "code": {"$ref": "#/components/schemas/RefusalCode"},
+    "field": {"type": "string", "description": "its path in the request, empty for none"},
+    "values": {"type": "object", "description": "what was asked, and what may be"},
+}
 ERRORS: Schema = {
+    "RefusalCode": {"type": "string", "enum": [*CODES]},
+    "Reason": {"type": "object", "required": [*REASON], "properties": REASON},
     "Envelope": {
         "type": "object",
-        "required": ["error", "detail", "body", "errors"],
+        "required": ["error", "detail", "body", "errors", *REASON],
         "properties": {
             "error": {"type": "string", "description": "the kind of error"},
             "detail": {"type": "string", "description": "the sentence to read"},
             "body": {"type": "string"},
             "errors": {"type": "string"},
+            **REASON,
         },
     },
     "Faults": {
         "type": "object",
-        "required": ["detail"],
+        "required": ["detail", *REASON],
         "properties": {
+            **REASON,
+            "others": {"type": "array", "items": {"$ref": "#/components/schemas/Reason"}},
             "detail": {
                 "type": "array",
                 "items": {
@@ -177,7 +189,7 @@ ERRORS: Schema = {
                         "ctx": {"type": "object"},
                     },
                 },
-            }
+            },
         },
     },
     "Missing": {

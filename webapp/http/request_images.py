@@ -75,7 +75,9 @@ class PictureReader:
         if self.max_pixels is not None and self.pixels > self.max_pixels:
             raise Refused(
                 f"{name}: the pictures of this request have more than {self.max_pixels:,} pixels "
-                "in all; send fewer, or smaller ones."
+                "in all; send fewer, or smaller ones.",
+                "picture_too_large",
+                most=self.max_pixels,
             )
         return encoded
 
@@ -100,7 +102,8 @@ def read_picture(field: str, text: str, memory: MemoryBudget) -> tuple[str, int,
     """The picture in ``text`` as :class:`PictureReader` gives it, and its width and height."""
     encoded = strip_data_prefix(field, text)
     if len(encoded) // 4 * 3 > MAX_BYTES:
-        raise Refused(f"{field}: the picture's file is over {MAX_BYTES >> 20} MiB.")
+        text = f"{field}: the picture's file is over {MAX_BYTES >> 20} MiB."
+        raise Refused(text, "picture_too_large")
     try:
         data = decode_in_pieces(encoded)
     except (binascii.Error, ValueError):
@@ -114,7 +117,8 @@ def read_picture(field: str, text: str, memory: MemoryBudget) -> tuple[str, int,
             check_picture(image)
     except TooMuch as error:
         raise Refused(
-            f"{field}: {error} (--decode-budget). Send a smaller one, or a PNG."
+            f"{field}: {error} (--decode-budget). Send a smaller one, or a PNG.",
+            "picture_too_large",
         ) from None
     except BadRequest as error:
         raise unreadable_picture(field, short_reason(error)) from None
@@ -156,14 +160,16 @@ def open_checked_header(field: str, data: bytes) -> Image.Image:
     if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
         raise Refused(
             f"{field}: the picture has {width} x {height} pixels; at most {MAX_PIXELS} in all "
-            f"and {MAX_SIDE} a side are taken."
+            f"and {MAX_SIDE} a side are taken.",
+            "picture_too_large",
+            most=MAX_PIXELS,
         )
     return image
 
 
 def unreadable_picture(field: str, why: str) -> Refused:
     """AUTOMATIC1111's sentence with the field and the reason."""
-    return Refused(f"{field}: Invalid encoded image: {why}.")
+    return Refused(f"{field}: Invalid encoded image: {why}.", "bad_picture")
 
 
 def short_reason(error: BaseException) -> str:

@@ -75,14 +75,17 @@ def fetch(url: str, field: str, rules: FetchRules, resolve: Resolve = addresses_
     http(s) address, too long, or too slow.
     """
     if not rules.enabled:
-        raise Refused(f"{field}: fetching pictures by address is turned off (--no-image-links).")
+        raise Refused(
+            f"{field}: fetching pictures by address is turned off (--no-image-links).",
+            "address_refused",
+        )
     attempt = PictureFetch(field, rules, resolve, time.monotonic() + rules.seconds)
     for _ in range(MAX_REDIRECTS + 1):
         outcome = attempt.get(url)
         if isinstance(outcome, bytes):
             return outcome
         url = urljoin(url, outcome)
-    raise Refused(f"{field}: more than {MAX_REDIRECTS} redirects.")
+    raise Refused(f"{field}: more than {MAX_REDIRECTS} redirects.", "address_refused")
 
 
 def is_public(text: str, allowed: Sequence[Network] = ()) -> bool:
@@ -179,7 +182,7 @@ class CheckedRequest:
         return left
 
     def _error(self, what: str) -> Refused:
-        return Refused(f"{self.field}: {what}.")
+        return Refused(f"{self.field}: {what}.", "address_refused")
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ from plugins.plugin_status import PluginStatus, State, status_of
 from webapp.errors import Refused
 from webapp.plugins.plugin_catalogue import KIND_LABELS, PluginCatalogue, script_entries, to_modules
 from webapp.plugins.plugin_factory import CENSOR, OFF_BY_DEFAULT, create_host, read_choice
-from webapp.value_rules import has_type, is_in_range, is_number, unknown_choices
+from webapp.plugins.setting_values import check_setting
 from webapp.version import VERSION
 
 if TYPE_CHECKING:
@@ -221,7 +221,10 @@ class WebPlugins:
             if name not in known:
                 raise Refused(
                     f"settings.{name}: {standing.name} has no such setting; it has "
-                    f"{', '.join(known) or 'none while it is off'}."
+                    f"{', '.join(known) or 'none while it is off'}.",
+                    "unknown_field",
+                    value=name,
+                    known=[*known],
                 )
             check_setting(known[name], value)
         return settings
@@ -354,27 +357,6 @@ def is_folder_name(name: str) -> bool:
 def normalize_path(path: str) -> str:
     """A route's path as requests have it."""
     return "/" + path.strip("/")
-
-
-def check_setting(setting: Setting, value: object) -> None:
-    """Raise ``Refused`` for a value that is none of the setting's."""
-    where = f"settings.{setting.name}"
-    several = isinstance(setting.value, list) and isinstance(value, list)
-    values: list[Any] = value if several else [value]  # type: ignore[assignment]
-    unknown = unknown_choices(values, setting.choices) if setting.choices else []
-    if unknown:
-        raise Refused(f"{where}: {unknown[0]!r} is none of {', '.join(map(str, setting.choices))}.")
-    kind = type(setting.value)
-    if setting.value is not None and not has_type(value, kind):
-        raise Refused(f"{where}: expected {TYPE_NAMES.get(kind, kind.__name__)}, not {value!r}.")
-    if is_number(value) and not is_in_range(value, setting.least, setting.most):
-        raise Refused(f"{where}: {value} is not between {setting.least} and {setting.most}.")
-
-
-TYPE_NAMES: Mapping[type, str] = MappingProxyType(
-    {bool: "true or false", int: "a number", float: "a number", str: "text", list: "a list",
-     dict: "an object"}
-)  # fmt: skip
 
 
 def part_json(part: Part) -> dict[str, Any]:

@@ -85,7 +85,12 @@ def units_of(
     """The units that are on."""
     args = argument.get("args", []) if isinstance(argument, Mapping) else None
     if not isinstance(args, list):
-        raise Refused(f'alwayson_scripts.{name}: expected {{"args": [...]}}.')
+        raise Refused(
+            f'alwayson_scripts.{name}: expected {{"args": [...]}}.',
+            "wrong_type",
+            f"alwayson_scripts.{name}",
+            expected="args",
+        )
     switches = [arg for arg in args if isinstance(arg, bool)]
     if switches[:1] == [False]:
         return

@@ -51,7 +51,11 @@ def is_deterministic(alwayson: Mapping[str, object]) -> bool:
     """Whether ``alwayson_scripts`` ask for the same bits whoever else draws. Raises ``Refused``."""
     value = alwayson.get(DETERMINISTIC)
     if value is not None and not isinstance(value, bool):
-        raise Refused(f"alwayson_scripts.{DETERMINISTIC}: true or false is expected.")
+        raise Refused(
+            f"alwayson_scripts.{DETERMINISTIC}: true or false is expected.",
+            "wrong_type",
+            expected="bool",
+        )
     return bool(value)
 
 
@@ -66,9 +70,16 @@ def lenient_extras(alwayson: Mapping[str, object]) -> EasExtras | None:
 def to_text(name: str, value: object) -> str | None:
     """An extra's value as text; numbers are fine for ids. "" is "not given"."""
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise Refused(f"alwayson_scripts.{name}: a string is expected.")
+        raise Refused(
+            f"alwayson_scripts.{name}: a string is expected.", "wrong_type", expected="str"
+        )
     if len(str(value)) > MAX_PATH_LENGTH:
-        raise Refused(f"alwayson_scripts.{name}: at most {MAX_PATH_LENGTH} characters.")
+        raise Refused(
+            f"alwayson_scripts.{name}: at most {MAX_PATH_LENGTH} characters.",
+            "too_long",
+            length=len(str(value)),
+            most=MAX_PATH_LENGTH,
+        )
     return str(value) or None
 
 
@@ -83,7 +94,7 @@ def locate(
     loaded from.
     """
     if "\0" in folder or "://" in folder or len(folder) > MAX_PATH_LENGTH:
-        raise Refused(f"{field}: {folder[:80]!r} is not a path.")
+        raise Refused(f"{field}: {folder[:80]!r} is not a path.", "bad_folder", value=folder)
     lexical = PurePosixPath(os.path.normpath(folder.replace("//", "/")))
     mounted_at = split_mount(lexical, data_dir, mounts)
     if mounted_at is None:
@@ -95,9 +106,13 @@ def locate(
         if not long and (astray or has_link_in_path(data_dir, inner)):
             raise outside_error(field, folder)
     except (OSError, ValueError, RuntimeError):
-        raise Refused(f"{field}: {folder[:80]!r} cannot be a path here.") from None
+        raise Refused(
+            f"{field}: {folder[:80]!r} cannot be a path here.", "bad_folder", value=folder
+        ) from None
     if long:
-        raise Refused(f"{field}: {folder[:80]!r} has too long a name in it.")
+        raise Refused(
+            f"{field}: {folder[:80]!r} has too long a name in it.", "bad_folder", value=folder
+        )
     return SaveFolder("" if str(inner) == "." else str(inner), prefix)
 
 
@@ -118,5 +133,7 @@ def outside_error(field: str, folder: str) -> Refused:
     """The refusal of a folder that is not the caller's to write to."""
     return Refused(
         f"{field}: {folder!r} is not inside the data directory's folders for pictures, or a link "
-        "leads there; name a folder under a mount path, for example outputs."
+        "leads there; name a folder under a mount path, for example outputs.",
+        "bad_folder",
+        value=folder,
     )

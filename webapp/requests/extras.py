@@ -128,7 +128,13 @@ def target_size(body: ExtrasFields) -> tuple[int, int]:
 def read_batch_pictures(body: ExtrasBatch, picture: Callable[[str, str], str]) -> list[str]:
     """The checked pictures of a batch. Raises ``Refused`` naming the one at fault."""
     if len(body.imageList) > MAX_PICTURES:
-        raise Refused(f"imageList: {len(body.imageList)} pictures; at most {MAX_PICTURES}.")
+        raise Refused(
+            f"imageList: {len(body.imageList)} pictures; at most {MAX_PICTURES}.",
+            "too_many",
+            count=len(body.imageList),
+            most=MAX_PICTURES,
+            what="pictures",
+        )
     return [
         picture(f"imageList.{number}.data", entry.data)
         for number, entry in enumerate(body.imageList)

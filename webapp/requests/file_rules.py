@@ -9,6 +9,7 @@ from generator.pictures.file_names import NamingRules
 from generator.pictures.picture_files import CONTAINERS
 from webapp.errors import Refused
 from webapp.queues.job_codec import FileRules, GridRules
+from webapp.requests.ranges import too_long
 
 MAX_PATTERN_LENGTH = 1000  # characters
 MIB = 1024 * 1024
@@ -46,7 +47,9 @@ def grid_rules(chosen: Mapping[str, Any]) -> GridRules:
     try:
         ImageColor.getrgb(colour)
     except ValueError:
-        raise Refused(f"grid_background_color: {colour[:40]!r} is no colour.") from None
+        raise Refused(
+            f"grid_background_color: {colour[:40]!r} is no colour.", "invalid_value", value=colour
+        ) from None
     return GridRules(
         rows=chosen["n_rows"],
         fill_evenly=chosen["grid_prevent_empty_spots"],
@@ -59,7 +62,7 @@ def read_pattern(name: str, chosen: Mapping[str, Any]) -> str:
     """A pattern of an option. Raises ``Refused`` for one of more than 1,000 characters."""
     text = str(chosen[name])
     if len(text) > MAX_PATTERN_LENGTH:
-        raise Refused(f"{name}: {len(text)} characters; at most {MAX_PATTERN_LENGTH}.")
+        raise too_long(name, len(text), MAX_PATTERN_LENGTH)
     return text
 
 
@@ -67,5 +70,10 @@ def check_container(name: str, format: str) -> str:
     """A format that pictures can be saved in. Raises ``Refused`` for another."""
     if format.lower() not in CONTAINERS:
         known = ", ".join(CONTAINERS)
-        raise Refused(f"{name}: {format[:40]!r} was asked for; {known} are known.")
+        raise Refused(
+            f"{name}: {format[:40]!r} was asked for; {known} are known.",
+            "unknown_name",
+            value=format,
+            known=[*CONTAINERS],
+        )
     return format.lower()

@@ -58,7 +58,7 @@ def read_hires(body: Txt2Img, context: RequestContext, options: Snapshot) -> Hir
     if not body.enable_hr:
         return None
     if body.denoising_strength is None:
-        raise Refused("denoising_strength: enable_hr needs it, a number from 0 to 1.")
+        raise Refused("denoising_strength: enable_hr needs it, a number from 0 to 1.", "missing")
     sampler, ending = resolve_hires_sampler(body.hr_sampler_name, context)
     fix = HiresFix(
         strength=body.denoising_strength,
@@ -87,9 +87,20 @@ def with_target_size(fix: HiresFix, passes: PassSizes) -> HiresFix:
         if not SIDE_RANGE[0] <= value <= MAX_TARGET_SIDE:
             raise Refused(
                 f"hr_scale, hr_resize_x, hr_resize_y: the second pass's {side} would be {value} "
-                f"pixels; it must be from {SIDE_RANGE[0]} to {MAX_TARGET_SIDE}."
+                f"pixels; it must be from {SIDE_RANGE[0]} to {MAX_TARGET_SIDE}.",
+                "out_of_range",
+                target_field(fix, side),
+                value=value,
+                least=SIDE_RANGE[0],
+                most=MAX_TARGET_SIDE,
             )
     return fix
+
+
+def target_field(fix: HiresFix, side: str) -> str:
+    """The field that makes the second pass's ``side`` what it is."""
+    own = fix.resize_width if side == "width" else fix.resize_height
+    return ("hr_resize_x" if side == "width" else "hr_resize_y") if own else "hr_scale"
 
 
 def find_hires_checkpoint(name: str | None, context: RequestContext) -> str | None:

@@ -35,6 +35,7 @@ class NoInitImage(Refused):
     """img2img was asked for without a picture."""
 
     status = 404
+    code = "no_picture"
 
 
 class InitImageFields(JobFields):
@@ -79,7 +80,10 @@ def with_image_link(body: Img2Img) -> Img2Img:
     if link is None:
         return body
     if not isinstance(link, str) or not is_link(link):
-        raise Refused("alwayson_scripts.image_link: an http:// or https:// address is expected.")
+        raise Refused(
+            "alwayson_scripts.image_link: an http:// or https:// address is expected.",
+            "address_refused",
+        )
     if body.init_images:
         return body  # a picture that came whole needs no fetching
     return body.model_copy(update={"init_images": [link]})
@@ -90,7 +94,10 @@ def read_batch_size(body: Img2Img) -> int:
     count, wanted = len(body.init_images or ()), body.batch_size or 1
     if count > 1 and count > wanted:
         raise Refused(
-            f"init_images: bad number of images passed: {count}; expecting {wanted} or less"
+            f"init_images: bad number of images passed: {count}; expecting {wanted} or less",
+            "too_many",
+            count=count,
+            most=wanted,
         )
     size = count if count > 1 else wanted
     check_picture_count(size * (body.n_iter or 1))
@@ -105,7 +112,7 @@ def read_init_images(
     Raises ``Refused`` for each picture that cannot be used.
     """
     if not body.init_images:
-        raise NoInitImage("Init image not found")
+        raise NoInitImage("Init image not found", field="init_images")
     image_link = body.alwayson_scripts.get(IMAGE_LINK)
     images = tuple(
         context.picture_reader(

@@ -22,8 +22,8 @@ from generator.sampling.sampler_names import (
     find_schedule,
     split_schedule,
 )
-from webapp.errors import Refused
 from webapp.requests.fields import GenerationBody
+from webapp.requests.ranges import too_long
 from webapp.requests.sampler_choice import SAME_SAMPLER, SAME_SCHEDULE
 from webapp.settings.option_store import convert_option
 from webapp.settings.options_table import OPTIONS
@@ -94,7 +94,7 @@ def apply_infotext(
     if not text:
         return body
     if len(text) > MAX_INFOTEXT_LENGTH:
-        raise Refused(f"infotext: {len(text)} characters; at most {MAX_INFOTEXT_LENGTH}.")
+        raise too_long("infotext", len(text), MAX_INFOTEXT_LENGTH)
     parameters = read_parameters(text, has_emphasis)
     for key in as_list(options.get("infotext_skip_pasting")):
         parameters.pop(str(key), None)

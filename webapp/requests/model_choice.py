@@ -71,7 +71,11 @@ def here_or_refused(field: str, name: str, models: Registry) -> ModelFile | None
     found = find_exact_checkpoint(models, name)
     reason = "" if found else models.why_rejected(ModelKind.CHECKPOINT, name)
     if reason:
-        raise Refused(f"{field}: {name[:80]!r} is there but cannot be used: {reason}.")
+        raise Refused(
+            f"{field}: {name[:80]!r} is there but cannot be used: {reason}.",
+            "model_unusable",
+            value=name,
+        )
     return found
 
 
@@ -82,13 +86,20 @@ def drawable(field: str, file: ModelFile, chosen_vae: str, models: Registry) -> 
     """
     verdict = models.verdict(file)
     if verdict.fault:
-        raise Refused(f"{field}: {verdict.fault.rstrip('.')}.")
+        raise unusable(field, verdict.fault, file)
     if verdict.lacks_vae and not has_vae(file, chosen_vae, models):
         raise Refused(
             f"{field}: {file.name} holds no VAE, and none was found for it. Put one beside it as "
-            f"{file.stem}.vae.safetensors, or one into models/VAE and choose it as sd_vae."
+            f"{file.stem}.vae.safetensors, or one into models/VAE and choose it as sd_vae.",
+            "no_vae",
+            value=file.name,
         )
     return file
+
+
+def unusable(field: str, fault: str, file: ModelFile) -> Refused:
+    """The refusal of a file that is here and not drawn with."""
+    return Refused(f"{field}: {fault.rstrip('.')}.", "model_unusable", value=file.name)
 
 
 def has_vae(file: ModelFile, chosen_vae: str, models: Registry) -> bool:
@@ -109,9 +120,14 @@ def find_second_checkpoint(field: str, name: str, models: Registry) -> str:
     try:
         found = models.find_checkpoint(name, exact=False)
     except ModelNotFound as error:
-        raise Refused(f"{field}: Could not find checkpoint with name {name}. {error}") from None
+        raise Refused(
+            f"{field}: Could not find checkpoint with name {name}. {error}",
+            "model_not_found",
+            value=name,
+            known=error.values.get("known"),
+        ) from None
     if fault := models.verdict(found).fault:
-        raise Refused(f"{field}: {fault.rstrip('.')}.")
+        raise unusable(field, fault, found)
     return found.name
 
 
@@ -181,15 +197,18 @@ def resolve_upscaler(
     except ModelNotFound:
         why = context.absent_plugin("upscalers", name)
         if why:
-            raise Refused(f"{field}: {why}") from None
+            raise Refused(f"{field}: {why}", "plugin_off", value=name) from None
         broken = why_broken(models, name)
         nearest = replacement_for(models, name) if context.lenient else None
         if nearest is None and broken:
-            raise Refused(f"{field}: {broken}.") from None
+            raise Refused(f"{field}: {broken}.", "model_unusable", value=name) from None
         if nearest is None:
-            known = ", ".join([*more, *known_upscalers(models), *plugin_upscalers])
+            known = [*more, *known_upscalers(models), *plugin_upscalers]
             raise Refused(
-                f"{field}: could not find upscaler named {name}. Known: {known}."
+                f"{field}: could not find upscaler named {name}. Known: {', '.join(known)}.",
+                "unknown_name",
+                value=name,
+                known=known,
             ) from None
         why = broken or f"the weights of {name} are not here"
         context.add_remark(f"{field}: {why}; enlarged with {nearest}.")

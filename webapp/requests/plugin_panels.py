@@ -30,14 +30,20 @@ def fields_of(name: str, argument: object, form: Sequence[Input]) -> dict[str, A
     """
     where = f"alwayson_scripts.{name}"
     if not isinstance(argument, Mapping):
-        raise Refused(f"{where}: an object is expected.")
+        raise Refused(f"{where}: an object is expected.", "wrong_type", where, expected="dict")
     if not form:
         return dict(argument)
     values = by_position(where, argument["args"], form) if "args" in argument else dict(argument)
     known = {field.name: field for field in form}
     for key, value in values.items():
         if key not in known:
-            raise Refused(f"{where}.{key}: there is no such field; {', '.join(known)}.")
+            raise Refused(
+                f"{where}.{key}: there is no such field; {', '.join(known)}.",
+                "unknown_field",
+                where,
+                value=key,
+                known=[*known],
+            )
         check_field(f"{where}.{key}", known[key], value)
     return {field.name: values.get(field.name, field.value) for field in form}
 
@@ -45,7 +51,9 @@ def fields_of(name: str, argument: object, form: Sequence[Input]) -> dict[str, A
 def by_position(where: str, args: object, form: Sequence[Input]) -> dict[str, Any]:
     """Arguments by the names of their places; those beyond the form are dropped (contract 1.8)."""
     if not isinstance(args, list):
-        raise Refused(f"{where}.args: a list is expected.")
+        raise Refused(
+            f"{where}.args: a list is expected.", "wrong_type", f"{where}.args", expected="list"
+        )
     return {field.name: value for field, value in zip(form, args, strict=False)}
 
 
@@ -54,16 +62,35 @@ def check_field(where: str, field: Input, value: object) -> None:
     if field.kind == "number":
         check_number(where, field, value)
     elif field.kind == "switch" and not has_type(value, bool):
-        raise Refused(f"{where}: expected true or false, not {value!r}.")
+        raise wrong_type(where, "true or false", "bool", value)
     elif field.kind == "text" and not has_type(value, str):
-        raise Refused(f"{where}: expected text, not {value!r}.")
+        raise wrong_type(where, "text", "str", value)
     elif field.kind == "choice" and unknown_choices([value], field.choices):
-        raise Refused(f"{where}: {value!r} is none of {', '.join(map(str, field.choices))}.")
+        raise Refused(
+            f"{where}: {value!r} is none of {', '.join(map(str, field.choices))}.",
+            "unknown_name",
+            where,
+            value=value,
+            known=[*field.choices],
+        )
 
 
 def check_number(where: str, field: Input, value: object) -> None:
     """Raise ``Refused`` for what is no number, or none between the field's limits."""
     if not is_number(value):
-        raise Refused(f"{where}: expected a number, not {value!r}.")
+        raise wrong_type(where, "a number", "number", value)
     if not is_in_range(value, field.least, field.most):
-        raise Refused(f"{where}: {value} is not between {field.least} and {field.most}.")
+        raise Refused(
+            f"{where}: {value} is not between {field.least} and {field.most}.",
+            "out_of_range",
+            where,
+            value=value,
+            least=field.least,
+            most=field.most,
+        )
+
+
+def wrong_type(where: str, words: str, expected: str, value: object) -> Refused:
+    """The refusal of a value of another type than its field's."""
+    text = f"{where}: expected {words}, not {value!r}."
+    return Refused(text, "wrong_type", where, expected=expected, value=value)

@@ -77,21 +77,28 @@ def check_body(body: GenerationBody) -> None:
         raise InvalidFields(faults)
     for name in NEEDED:
         if getattr(body, name) is None:
-            raise Refused(f"{name}: null is not a value that can be drawn; leave the field out.")
+            raise Refused(
+                f"{name}: null is not a value that can be drawn; leave the field out.", "null_value"
+            )
     for name, (least, greatest) in {**RANGES, **body.ranges}.items():
         check_range(name, getattr(body, name), least, greatest)
     check_picture_count((body.batch_size or 1) * (body.n_iter or 1))
     for name in PROMPTS:
         length = len(getattr(body, name, None) or "")
         if length > MAX_PROMPT_LENGTH:
-            raise Refused(f"{name}: {length} characters; at most {MAX_PROMPT_LENGTH}.")
+            raise too_long(name, length, MAX_PROMPT_LENGTH)
 
 
 def check_picture_count(pictures: int) -> None:
     """Refuse a request for too many pictures."""
     if pictures > MAX_PICTURES:
         raise Refused(
-            f"batch_size x n_iter: {pictures} pictures; at most {MAX_PICTURES} a request."
+            f"batch_size x n_iter: {pictures} pictures; at most {MAX_PICTURES} a request.",
+            "too_many",
+            "n_iter",
+            count=pictures,
+            most=MAX_PICTURES,
+            what="pictures",
         )
 
 
@@ -113,4 +120,17 @@ def unimplemented_fault(name: str) -> Fault:
 def check_range(name: str, value: float | None, least: float, greatest: float) -> None:
     """Refuse a number outside its range."""
     if value is not None and not least <= value <= greatest:
-        raise Refused(f"{name}: {value} is out of range; it must be from {least} to {greatest}.")
+        raise Refused(
+            f"{name}: {value} is out of range; it must be from {least} to {greatest}.",
+            "out_of_range",
+            value=value,
+            least=least,
+            most=greatest,
+        )
+
+
+def too_long(name: str, length: int, most: int) -> Refused:
+    """The refusal of a text of too many characters."""
+    return Refused(
+        f"{name}: {length} characters; at most {most}.", "too_long", length=length, most=most
+    )

@@ -77,8 +77,13 @@ def resolve_schedule(field: str, wanted: str, context: RequestContext) -> str:
         return schedule.label
     check_plugin_present(field, "schedules", wanted, context)
     if not context.lenient:
-        known = ", ".join(each.label for each in SCHEDULE_NAMES)
-        raise Refused(f"{field}: {wanted!r} is no schedule. Known: {known}.")
+        labels = [each.label for each in SCHEDULE_NAMES]
+        raise Refused(
+            f"{field}: {wanted!r} is no schedule. Known: {', '.join(labels)}.",
+            "unknown_name",
+            value=wanted,
+            known=labels,
+        )
     context.add_remark(f"{field}: {wanted[:80]!r} is unknown; drawn with {DEFAULT_SCHEDULE}.")
     return DEFAULT_SCHEDULE
 
@@ -115,13 +120,18 @@ def check_plugin_present(field: str, kind: str, wanted: str, context: RequestCon
     """Refuse what a plugin brought that is not on now, instead of drawing with something else."""
     why = context.absent_plugin(kind, wanted)
     if why:
-        raise Refused(f"{field}: {why}")
+        raise Refused(f"{field}: {why}", "plugin_off", value=wanted)
 
 
 def unknown_sampler_error(field: str, wanted: str) -> Refused:
     """The refusal of a sampler that is not here."""
-    known = ", ".join(each.name for each in SAMPLER_NAMES)
-    return Refused(f"{field}: {wanted!r} is no sampler. Known: {known}.")
+    names = [each.name for each in SAMPLER_NAMES]
+    return Refused(
+        f"{field}: {wanted!r} is no sampler. Known: {', '.join(names)}.",
+        "unknown_name",
+        value=wanted,
+        known=names,
+    )
 
 
 def read_seeds(body: JobFields) -> Seeds:
@@ -143,7 +153,11 @@ def check_seeds(seeds: Seeds, pictures: int, delta: int) -> None:
         if least < -(2**63) or most >= 2**63:
             raise Refused(
                 f"{name}: {seed} is too far from 0: the seeds of {pictures} pictures, with "
-                f"eta_noise_seed_delta {delta}, must have 64 bits."
+                f"eta_noise_seed_delta {delta}, must have 64 bits.",
+                "out_of_range",
+                value=seed,
+                least=-(2**63),
+                most=2**63 - 1,
             )
 
 

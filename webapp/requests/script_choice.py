@@ -54,7 +54,11 @@ def read_script(body: GenerationBody, context: RequestContext) -> ScriptCall | N
     if name.lower() not in SELECTABLE[body.route] | {entry.title for entry in plugin_scripts}:
         raise script_not_found(name, context.absent_plugin("scripts", name))
     if not isinstance(body.script_args, list):
-        raise Refused("script_args: a list is expected, the arguments by position.")
+        raise Refused(
+            "script_args: a list is expected, the arguments by position.",
+            "wrong_type",
+            expected="list",
+        )
     wanted = catalogue.read_script(name, body.script_args, body.route, plugin_scripts)
     if wanted.title == catalogue.XYZ_PLOT:
         return with_hires_upscalers(wanted, context)
@@ -101,9 +105,14 @@ def check_script_names(
         if ours or linked or name.lower() == ADETAILER:
             continue
         if name.lower() in selectable:
-            raise Refused("Cannot have a selectable script in the always on scripts params")
+            raise Refused(
+                "Cannot have a selectable script in the always on scripts params",
+                "unknown_script",
+                "alwayson_scripts",
+                value=name,
+            )
         if name.lower() not in ALWAYS_ON[route]:
-            raise script_not_found(name)
+            raise script_not_found(name, field="alwayson_scripts")
 
 
 def script_arguments(name: str, always_on: Mapping[str, object]) -> Sequence[object] | None:
@@ -112,7 +121,12 @@ def script_arguments(name: str, always_on: Mapping[str, object]) -> Sequence[obj
         if key.lower() == name:
             args = value.get("args", []) if isinstance(value, dict) else None
             if not isinstance(args, list):
-                raise Refused(f'alwayson_scripts.{key}: expected {{"args": [...]}}.')
+                raise Refused(
+                    f'alwayson_scripts.{key}: expected {{"args": [...]}}.',
+                    "wrong_type",
+                    f"alwayson_scripts.{key}",
+                    expected="args",
+                )
             return args
     return None
 
@@ -125,7 +139,9 @@ def read_controls(body: GenerationBody, context: RequestContext) -> tuple[Contro
         name = arg.get("module") if isinstance(arg, dict) and arg.get("enabled") else None
         why = context.absent_plugin("preprocessors", str(name)) if name else ""
         if why:
-            raise Refused(f"{CONTROLNET_FIELD}.args[{number}].module: {why}")
+            raise Refused(
+                f"{CONTROLNET_FIELD}.args[{number}].module: {why}", "plugin_off", value=str(name)
+            )
     for sentence in unread_units(args, limit):
         context.add_remark(sentence)
     units = read_units(args, limit, context.picture_reader, context.preprocessors)
@@ -138,23 +154,38 @@ def read_soft_inpainting(always_on: Mapping[str, object]) -> SoftInpainting | No
     args = script_arguments(SOFT_INPAINTING, always_on)
     if not args or args[0] in (False, None, 0):
         return None
-    named = dict(zip(SOFT_RANGES, args[1:], strict=False))
-    return SoftInpainting(**{row[0]: check_number(row, value) for row, value in named.items()})
+    named = zip(SOFT_RANGES, args[1:], strict=False)
+    numbers = {
+        row[0]: check_number(row, value, place) for place, (row, value) in enumerate(named, 1)
+    }
+    return SoftInpainting(**numbers)
 
 
-def check_number(row: tuple[str, float, float], value: object) -> float:
+def check_number(row: tuple[str, float, float], value: object, place: int) -> float:
     """One argument of soft inpainting, within its range."""
     name, least, most = row
+    field = f"alwayson_scripts.{SOFT_INPAINTING}.args.{place}"
     if not is_number(value):
-        raise Refused(f"alwayson_scripts.{SOFT_INPAINTING}: {name} is a number, not {value!r}.")
+        raise Refused(
+            f"alwayson_scripts.{SOFT_INPAINTING}: {name} is a number, not {value!r}.",
+            "wrong_type",
+            field,
+            expected="number",
+        )
     if not is_in_range(value, least, most):
         raise Refused(
             f"alwayson_scripts.{SOFT_INPAINTING}: {name} is from {least:g} to {most:g}, "
-            f"not {value}."
+            f"not {value}.",
+            "out_of_range",
+            field,
+            value=value,
+            least=least,
+            most=most,
         )
     return value
 
 
-def script_not_found(name: str, why: str = "") -> Refused:
+def script_not_found(name: str, why: str = "", field: str = "script_name") -> Refused:
     """AUTOMATIC1111's refusal of a script that it does not know, and ``why``."""
-    return Refused(f"Script '{name}' not found. {why}" if why else f"Script '{name}' not found")
+    text = f"Script '{name}' not found. {why}" if why else f"Script '{name}' not found"
+    return Refused(text, "plugin_off" if why else "unknown_script", field, value=name)

@@ -105,7 +105,11 @@ def read_overrides(body: GenerationBody, context: RequestContext) -> dict[str, o
         overrides = without_nulls(overrides)
     unknown = sorted(set(overrides) - set(context.options))
     if unknown:
-        raise Refused(f"override_settings: there is no setting {unknown[0]!r}.")
+        raise Refused(
+            f"override_settings: there is no setting {unknown[0]!r}.",
+            "unknown_setting",
+            value=unknown[0],
+        )
     return overrides
 
 

@@ -222,12 +222,14 @@ def read_units(services: Services, body: DetectBody) -> tuple[ControlUnit, ...]:
     module = find_preprocessor(services, body)
     images = body.controlnet_input_images or body.controlnet_images
     if not images:
-        raise Refused("No image selected")
+        raise Refused("No image selected", "no_picture", "controlnet_input_images")
     if len(images) > MAX_PICTURES:
-        raise Refused(f"controlnet_input_images: {len(images)}; at most {MAX_PICTURES}.")
+        text = f"controlnet_input_images: {len(images)}; at most {MAX_PICTURES}."
+        raise Refused(text, "too_many", count=len(images), most=MAX_PICTURES, what="pictures")
     masks = read_pictures(services, "controlnet_masks", body.controlnet_masks)
     if module.reads_mask and len(masks) != len(images):
-        raise Refused(f"Preprocessor {body.controlnet_module} requires `controlnet_masks` param.")
+        text = f"Preprocessor {body.controlnet_module} requires `controlnet_masks` param."
+        raise Refused(text, "missing", "controlnet_masks")
     resolution = effective_number(module.resolution_slider, body.controlnet_processor_res)
     return tuple(
         ControlUnit(
@@ -248,9 +250,11 @@ def find_preprocessor(services: Services, body: DetectBody) -> Module:
     module = find_module(body.controlnet_module, plugin_modules)
     if module is None:
         why = services.plugins.absent_plugin("preprocessors", body.controlnet_module)
-        raise Refused(f"controlnet_module: {why}" if why else "Module not available")
+        text = f"controlnet_module: {why}" if why else "Module not available"
+        code = "plugin_off" if why else "unknown_name"
+        raise Refused(text, code, "controlnet_module", value=body.controlnet_module)
     if module.name in NOT_FOR_MAPS or module.is_image_prompt:
-        raise Refused("Module not supported")
+        raise Refused("Module not supported", "not_implemented", "controlnet_module")
     preprocessor = known_module(body.controlnet_module, "controlnet_module", plugin_modules)
     find_network_files(preprocessor, services.registry, "controlnet_module")
     if preprocessor.from_plugin:

@@ -5,8 +5,7 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Response, current_app, jsonify, redirect, request, url_for
 from typing_extensions import TypedDict
 
-from generator.models.families.catalog import family_of_architecture
-from generator.models.index import TRAINED_SIZE_KEY, ModelFile, trained_size
+from generator.models.index import TRAINED_SIZE_KEY, ModelFile
 from generator.models.kinds import ModelKind
 from webapp.access.auth import begin_login, end_login, identify
 from webapp.access.credentials import (
@@ -23,10 +22,10 @@ from webapp.http.openapi import EMPTY_SCHEMA, RouteNote, with_note
 from webapp.requests.model_choice import find_exact_checkpoint
 from webapp.routes.context import MAX_FORM_BYTES, caller, read_json_body
 from webapp.routes.form_pages import render_form, say
+from webapp.routes.native_size import preferred_size
 from webapp.services import Services
 from webapp.version import VERSION
 
-DEFAULT_SIDE = 512
 LONGEST_NAME = 256  # characters of a name that the form repeats
 PROVIDER_LOGIN, ACCEPT_PAGE = "oidc.start", "invitations.page"
 """Views of accounts, where there are any."""
@@ -176,14 +175,6 @@ def default_sizes(services: Services, default: int) -> dict[str, int]:
     sizes = {file.title: preferred_size(file) for file in files}
     told = {file.title for file in files if TRAINED_SIZE_KEY in file.metadata}
     return {title: side for title, side in sizes.items() if title in told or side != default}
-
-
-def preferred_size(checkpoint: ModelFile | None) -> int:
-    """The side in pixels that a checkpoint draws best: told by itself, else its family's; 512."""
-    if checkpoint is None:
-        return DEFAULT_SIDE
-    family = checkpoint.architecture and family_of_architecture(checkpoint.architecture)
-    return trained_size(checkpoint.metadata) or (family.default_side if family else DEFAULT_SIDE)
 
 
 def authenticate(services: Services, body: object, throttle: LoginThrottle) -> Caller | None:

@@ -25,6 +25,7 @@ from generator.model_tools.cards import (
     read_cards,
     write_notes,
 )
+from generator.model_tools.checkpoint_defaults import CheckpointDefaults
 from generator.models.index import ModelFile
 from generator.models.kinds import ModelKind
 from generator.models.misplaced import right_folder_of
@@ -33,12 +34,14 @@ from generator.reasons import reason_of
 from webapp.access.scopes import AccessScope, requires
 from webapp.errors import Forbidden
 from webapp.http.openapi import RouteNote, with_note
+from webapp.requests.checkpoint_defaults import DefaultsBody, DefaultsEntry
 from webapp.requests.coercion import Float, Str
 from webapp.requests.fields import read_body
 from webapp.requests.model_tools import choose
 from webapp.routes.context import check_free_space, read_json_body
 from webapp.routes.generation import picture_reader
 from webapp.routes.model_cards import answer_cover, answer_picture, read_cover
+from webapp.routes.native_size import native_size
 from webapp.services import Services
 
 KINDS = (
@@ -57,6 +60,7 @@ class CardEntry(TypedDict):
     """A model's card; ``preview`` is the address of its picture, null where it has none.
 
     ``belongs_in`` is the folder of what lies among checkpoints and is none, as ``base`` says.
+    ``side`` is how many pixels wide and high a checkpoint was made to draw, null where unknown.
     """
 
     kind: str
@@ -67,6 +71,7 @@ class CardEntry(TypedDict):
     hash: str | None
     base: str
     belongs_in: str | None
+    side: int | None
     description: str
     preview: str | None
     title: str
@@ -75,10 +80,14 @@ class CardEntry(TypedDict):
     source: str
     words: list[str]
     notes: Mapping[str, object]
+    defaults: DefaultsEntry
 
 
 class CardBody(BaseModel):
-    """What a person writes of a model; AUTOMATIC1111's user metadata."""
+    """What a person writes of a model; AUTOMATIC1111's user metadata.
+
+    ``defaults`` are a checkpoint's; left out they stay as they are.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -91,6 +100,7 @@ class CardBody(BaseModel):
     negative: Text = ""
     notes: Text = ""
     vae: Annotated[Str, Field(max_length=300)] = ""
+    defaults: DefaultsBody | None = None
 
 
 class PreviewBody(BaseModel):
@@ -104,6 +114,7 @@ class PreviewBody(BaseModel):
 
 
 NOTES: TypeAdapter[CardNotes] = TypeAdapter(CardNotes)
+DEFAULTS: TypeAdapter[CheckpointDefaults] = TypeAdapter(CheckpointDefaults)
 
 
 def blueprint(services: Services) -> Blueprint:
@@ -120,13 +131,10 @@ def add_cards(routes: Blueprint, services: Services, bases: BaseReader) -> None:
 
     @routes.get("/cards")
     @requires(AccessScope.READ)
-    @with_note(RouteNote("Cards of models", answer=list[CardEntry], query={"kind": TEXT}))
+    @with_note(RouteNote("Cards of models", answer=list[CardEntry], query=ONE_MODEL))
     def cards() -> Response:
-        """All cards of a kind (``checkpoint``, ``lora``, ...); of all kinds without one."""
-        wanted = request.args.get("kind", "")
-        kinds = (choose(ModelKind, "kind", wanted),) if wanted else KINDS
-        index = services.registry.index
-        files = [file for kind in kinds for file in index.files_of(kind)]
+        """Of a kind (``checkpoint``, ``lora``, ...), of one model with ``name`` too; else all."""
+        files = list_files(services, request.args.get("kind", ""), request.args.get("name", ""))
         bases.read_some((file for file in files if file.kind is ModelKind.LORA), READ_SECONDS)
         return jsonify([card_json(file, card, bases) for file, card in read_cards(files)])
 
@@ -138,7 +146,7 @@ def add_cards(routes: Blueprint, services: Services, bases: BaseReader) -> None:
         body = read_body(CardBody, read_json_body())
         file = find_own_model(services, body.kind, body.name)
         check_free_space(services, LARGEST_NOTES)
-        write_notes(file, NOTES.validate_python(body.model_dump(exclude={"kind", "name"})))
+        write_body(file, body)
         return jsonify(card_of(file, bases))
 
 
@@ -176,12 +184,27 @@ def add_previews(routes: Blueprint, services: Services, bases: BaseReader) -> No
         return jsonify(card_of(file, bases))
 
 
+def list_files(services: Services, kind: str, name: str) -> list[ModelFile]:
+    """The models that a query asks for. Raises ``ModelNotFound``, ``BadRequest``."""
+    if name:
+        return [find_model(services, kind, name)]
+    kinds = (choose(ModelKind, "kind", kind),) if kind else KINDS
+    return [file for each in kinds for file in services.registry.index.files_of(each)]
+
+
 def find_own_model(services: Services, kind: str, name: str) -> ModelFile:
     """As :func:`find_model`. Raises ``Forbidden`` where its folder is not the caller's."""
     file, tree = find_model(services, kind, name), services.trees.current()
     if tree.name and not file.path.is_relative_to(tree.config.data_dir):
         raise Forbidden(f"{file.name} is a model of all users: its notes are an admin's to write.")
     return file
+
+
+def write_body(file: ModelFile, body: CardBody) -> None:
+    """Keep what a person wrote. Raises as :func:`write_notes`."""
+    notes = NOTES.validate_python(body.model_dump(exclude={"kind", "name", "defaults"}))
+    told = body.defaults
+    write_notes(file, notes, DEFAULTS.validate_python(told.model_dump()) if told else None)
 
 
 def find_model(services: Services, kind: str, name: str) -> ModelFile:
@@ -211,6 +234,7 @@ def card_json(file: ModelFile, card: ModelCard, bases: BaseReader) -> CardEntry:
         "hash": file.shorthash,
         "base": base,
         "belongs_in": folder or None,
+        "side": native_size(file) if file.kind is ModelKind.CHECKPOINT and not folder else None,
         "description": card.description,
         "preview": preview_address(file, card),
         "title": card.title,
@@ -219,6 +243,7 @@ def card_json(file: ModelFile, card: ModelCard, bases: BaseReader) -> CardEntry:
         "source": card.source,
         "words": list(card.words),
         "notes": NOTES.dump_python(card.notes, mode="json"),
+        "defaults": DEFAULTS.dump_python(card.defaults, mode="json"),
     }
 
 

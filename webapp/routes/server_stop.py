@@ -55,3 +55,4 @@ class NotFromHere(Unavailable):
     """The service cannot do this to itself as it was started."""
 
     status = 501
+    code = "not_built"

@@ -3,7 +3,7 @@
 import json
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields
 from pathlib import Path
@@ -102,9 +102,8 @@ class OptionStore:
         """Every option of the table with its value in force."""
         with self._lock:
             self._read()
-            known = {n: v for n, v in self._stored.items() if n in BY_NAME and _is_valid(n, v)}
-        shared = self._read_shared()
-        given = {**DEFAULTS, **self._flags, **shared}
+            known = self._known()
+        given = self.inherited()
         chosen = {n: v for n, v in known.items() if v is not None or given.get(n) is None}
         return {**given, **{n: v for n, v in chosen.items() if n not in self.enforced}}
 
@@ -117,11 +116,28 @@ class OptionStore:
         checked = self.check(changes)
         with self._alone(), self._lock:
             self._read()
-            merged = {**self._stored, **checked}
-            if merged != self._stored:
-                write_json(self._path, merged)
-                self._stored = merged
-                self._read_at = self._stamp()
+            self._write({**self._stored, **checked})
+
+    def reset(self, names: Collection[str]) -> None:
+        """Forget what was set of these: what :meth:`inherited` says holds again, also later.
+
+        Raises :class:`BadRequest` for a name that is no option's, and forgets nothing then.
+        """
+        for name in names:
+            check_name(name)
+        with self._alone(), self._lock:
+            self._read()
+            self._write({n: v for n, v in self._stored.items() if n not in names})
+
+    def inherited(self) -> dict[str, object]:
+        """What holds of each option where nothing is set here: the service, a flag, the table."""
+        return {**DEFAULTS, **self._flags, **self._read_shared()}
+
+    def own_names(self) -> frozenset[str]:
+        """Options that are set here, to what fits them."""
+        with self._lock:
+            self._read()
+            return frozenset(self._known()) - self.enforced
 
     def check(self, changes: Mapping[str, object]) -> dict[str, object]:
         """The changes in their options' types. Raises as :meth:`update`.
@@ -154,16 +170,23 @@ class OptionStore:
             stored = self._stored.get(PLUGINS_KEY)
             settings_before = stored.get("settings", {}) if isinstance(stored, dict) else {}
             plugins = {"enabled": sorted(enabled), "settings": {**settings_before, **settings}}
-            merged = {**self._stored, PLUGINS_KEY: plugins}
-            write_json(self._path, merged)
-            self._stored = merged
-            self._read_at = self._stamp()
+            self._write({**self._stored, PLUGINS_KEY: plugins})
 
     def _plugins(self) -> dict[str, Any]:
         with self._lock:
             self._read()
             plugins = self._stored.get(PLUGINS_KEY)
         return plugins if isinstance(plugins, dict) else {}
+
+    def _known(self) -> dict[str, object]:
+        """What is stored of the table's options, as far as it fits them."""
+        return {n: v for n, v in self._stored.items() if n in BY_NAME and _is_valid(n, v)}
+
+    def _write(self, stored: dict[str, object]) -> None:
+        if stored != self._stored:
+            write_json(self._path, stored)
+            self._stored = stored
+            self._read_at = self._stamp()
 
     def _stamp(self) -> tuple[int, int] | None:
         try:
@@ -237,11 +260,22 @@ def without_nulls(changes: Mapping[str, object]) -> dict[str, object]:
     }
 
 
-def convert_option(name: str, value: object) -> object:
-    """The value in its option's type. Raises :class:`BadRequest` naming what fits."""
+def check_name(name: str) -> Option:
+    """The option of this name. Raises :class:`BadRequest`."""
     option = BY_NAME.get(name)
     if option is None:
-        raise BadRequest(f"There is no option {name!r}; GET /sdapi/v1/options lists them.", name)
+        raise BadRequest(
+            f"There is no option {name!r}; GET /sdapi/v1/options lists them.",
+            name,
+            "unknown_setting",
+            value=name,
+        )
+    return option
+
+
+def convert_option(name: str, value: object) -> object:
+    """The value in its option's type. Raises :class:`BadRequest` naming what fits."""
+    option = check_name(name)
     converted = _convert(option, value)
     least, most = option.least, option.most
     if (
@@ -251,13 +285,22 @@ def convert_option(name: str, value: object) -> object:
         and not is_in_range(converted, least, most)
     ):
         wanted = f"{least:g} to {most:g}"
-        raise BadRequest(f"The option {name} takes {wanted}, not {value!r}.", name)
+        raise BadRequest(
+            f"The option {name} takes {wanted}, not {value!r}.",
+            name,
+            "out_of_range",
+            value=value,
+            least=least,
+            most=most,
+        )
     if name in CHECKS and not CHECKS[name][0](converted):
-        raise BadRequest(f"The option {name} takes {CHECKS[name][1]}, not {value!r}.", name)
+        text = f"The option {name} takes {CHECKS[name][1]}, not {value!r}."
+        raise BadRequest(text, name, "invalid_value", value=value)
     chosen = converted if isinstance(converted, list) else [converted]
     if option.choices and unknown_choices(chosen, option.choices):
         wanted = ", ".join(option.choices)
-        raise BadRequest(f"The option {name} takes one of {wanted}; {value!r} is none.", name)
+        text = f"The option {name} takes one of {wanted}; {value!r} is none."
+        raise BadRequest(text, name, "unknown_name", value=value, known=option.choices)
     return converted
 
 
@@ -307,7 +350,9 @@ def _to_number(default: int | float, value: object) -> int | float:
 
 def _wrong_type(option: Option, value: object) -> BadRequest:
     wanted = TYPE_NAMES[type(option.default)]
-    return BadRequest(f"The option {option.name} takes {wanted}, not {value!r}.", option.name)
+    text = f"The option {option.name} takes {wanted}, not {value!r}."
+    expected = type(option.default).__name__
+    return BadRequest(text, option.name, "wrong_type", value=value, expected=expected)
 
 
 def _is_valid(name: str, value: object) -> bool:

@@ -349,7 +349,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("img2img_settings_accordion", False, "ui_alternatives", idle=True),
     Option("interrupt_after_current", True, "ui_alternatives", idle=True),
     Option("localization", "None", "ui", idle=True),
-    Option("quicksettings_list", ["sd_model_checkpoint"], "ui", idle=True),
+    Option("quicksettings_list", ["sd_model_checkpoint"], "ui"),
     Option("ui_tab_order", [], "ui", idle=True),
     Option("hidden_tabs", [], "ui", idle=True),
     Option("ui_reorder_list", [], "ui", idle=True),

@@ -1,8 +1,10 @@
 /** Offers words below the caret of every prompt field of its section. */
 import { among, short, sought, written } from './words.js'
 
-const FIELD = 'textarea[data-prompt]'
+// The page's editor of prompts, and a plain field where it is not loaded (then nobody hides it).
+const FIELD = '.cm-content[data-prompt], textarea[data-prompt]:not([aria-hidden])'
 const PAUSE_MS = 80
+const DESCRIBED = ['aria-autocomplete', 'aria-controls', 'aria-expanded', 'aria-activedescendant']
 const FRESH_MS = 15000 // what is installed is asked for again after this
 const SAID = {
   en: { list: 'Offers', lora: 'LoRA', embedding: 'embedding', count: '{n} offers' },
@@ -58,11 +60,12 @@ export default function mount(element, easel) {
   async function look() {
     abort?.abort()
     const mine = (abort = new AbortController())
-    const area = field
+    const element = field
+    const area = element && handleOf(element)
     if (!area || area.selectionStart !== area.selectionEnd) return close()
     for (const candidate of sought(area.value, area.selectionStart)) {
       const found = await offersFor(candidate, mine.signal)
-      if (mine.signal.aborted || area !== field) return
+      if (mine.signal.aborted || element !== field) return
       if (found.length > 0) return open(candidate, found)
     }
     close()
@@ -82,16 +85,13 @@ export default function mount(element, easel) {
   }
 
   function open(candidate, found) {
-    place = { ...candidate, text: field.value }
+    place = { ...candidate, text: handleOf(field).value }
     offers = found
     chosen = 0
     list.replaceChildren(...found.map(option))
     list.setAttribute('aria-label', say('list'))
     list.hidden = false
     status.textContent = say('count').replace('{n}', String(found.length))
-    field.setAttribute('aria-autocomplete', 'list')
-    field.setAttribute('aria-controls', own)
-    field.setAttribute('aria-expanded', 'true')
     mark()
     stand()
   }
@@ -118,13 +118,21 @@ export default function mount(element, easel) {
   function mark() {
     ;[...list.children].forEach((item, at) => item.setAttribute('aria-selected', String(at === chosen)))
     list.children[chosen]?.scrollIntoView({ block: 'nearest' })
-    field?.setAttribute('aria-activedescendant', `${own}-${chosen}`)
+    if (!field) return
+    handleOf(field).describe({
+      'aria-autocomplete': 'list',
+      'aria-controls': own,
+      'aria-expanded': 'true',
+      'aria-activedescendant': `${own}-${chosen}`,
+    })
   }
 
   /** Below the line of the caret, or above it where there is no room. */
   function stand() {
     if (!field || list.hidden) return
-    const { left, top, line } = caretOf(field, place.start)
+    const caret = handleOf(field).caretAt(place.start)
+    if (!caret) return
+    const { left, top, line } = caret
     const { width, height } = list.getBoundingClientRect()
     const below = top + line + 4
     const above = top - height - 4
@@ -135,29 +143,31 @@ export default function mount(element, easel) {
   function close() {
     window.clearTimeout(timer)
     abort?.abort()
+    if (list.hidden) return
     list.hidden = true
     offers = []
     status.textContent = ''
-    for (const name of ['aria-expanded', 'aria-activedescendant', 'aria-controls']) field?.removeAttribute(name)
+    if (field) handleOf(field).describe({})
   }
 
   function accept() {
     const offer = offers[chosen]
-    const area = field
+    const area = field && handleOf(field)
     if (!offer || !area || area.value !== place.text) return close()
     const after = area.value.slice(place.end)
-    area.setSelectionRange(place.start, place.end)
-    // The only way of writing that the browser's own undo knows.
-    document.execCommand('insertText', false, written(offer, after, setup))
+    area.insert(place.start, place.end, written(offer, after, setup))
     close()
   }
 
+  /** Of a plain field, what the browser tells; the editor tells itself whether a key wrote. */
   function typed(event) {
     if (!event.target.matches?.(FIELD)) return
+    if (event.type === 'input' && event.target.promptField) return
     field = event.target
     window.clearTimeout(timer)
     if (composing || event.isComposing) return close()
     // What was just written by an accepted offer asks for nothing.
+    if (event.detail?.typed === false) return close()
     if (event.inputType === 'insertText' && (event.data?.length ?? 0) > 1) return close()
     timer = window.setTimeout(() => void refresh().then(look), PAUSE_MS)
   }
@@ -194,6 +204,7 @@ export default function mount(element, easel) {
   }
   const ways = [
     [section, 'input', typed],
+    [section, 'promptinput', typed],
     [section, 'keydown', pressed, true],
     [section, 'focusin', entered],
     [section, 'focusout', close],
@@ -208,6 +219,35 @@ export default function mount(element, easel) {
     close()
     for (const [target, name, act, capture] of ways) target.removeEventListener(name, act, capture)
   }
+}
+
+/** How a field is read and written: an editor's own way, or that of a textarea. */
+function handleOf(element) {
+  return (
+    element.promptField ?? {
+      get value() {
+        return element.value
+      },
+      get selectionStart() {
+        return element.selectionStart
+      },
+      get selectionEnd() {
+        return element.selectionEnd
+      },
+      insert(start, end, text) {
+        element.setSelectionRange(start, end)
+        // The only way of writing that the browser's own undo knows.
+        document.execCommand('insertText', false, text)
+      },
+      caretAt: (at) => caretOf(element, at),
+      describe(attributes) {
+        for (const name of DESCRIBED) {
+          if (name in attributes) element.setAttribute(name, attributes[name])
+          else element.removeAttribute(name)
+        }
+      },
+    }
+  )
 }
 
 /** Where a letter of a field stands on the screen: a copy of the field's text is measured. */

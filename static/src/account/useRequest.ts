@@ -4,11 +4,13 @@ import { useI18n } from 'vue-i18n'
 
 import { ApiError } from '../api/client'
 import type { Failure } from '../generation/useGeneration'
+import { useFailureText } from '../generation/useRefusals'
 
 const SLOW_MS = 500 // after which a progress bar is shown
 
 export function useRequest() {
   const { t, te } = useI18n()
+  const tell = useFailureText()
   const busy = ref(false)
   const slow = ref(false)
   const failure = ref<Failure | null>(null)
@@ -33,9 +35,10 @@ export function useRequest() {
     }
   }
 
-  function textOf({ kind, message }: ApiError): string {
+  function textOf(error: ApiError): string {
+    const { kind } = error
     const key = `account.refusal.${kind}`
-    return kind && te(key, 'en') ? t(key) : message
+    return kind && te(key, 'en') ? t(key) : tell(error)
   }
 
   return { busy, slow, failure, run }

@@ -27,6 +27,14 @@ export function onLoggedIn() {
   loginNeeded.value = false
 }
 
+/** What is refused: a code of docs/errors.md, the path of the field at fault, and what may be. */
+export interface Refusal {
+  code: string
+  field: string // empty: no field is at fault
+  values: Record<string, unknown>
+  sentence: string // the service's, in English, without the field
+}
+
 /** An answer other than 2xx. `fields`: messages by field of the request. */
 export class ApiError extends Error {
   constructor(
@@ -34,6 +42,7 @@ export class ApiError extends Error {
     message: string,
     readonly fields: Record<string, string> = {},
     readonly kind = '', // name of the service's error
+    readonly refusals: readonly Refusal[] = [],
   ) {
     super(message)
   }
@@ -118,11 +127,27 @@ interface FieldError {
 
 /** Reads both error formats: 422's list of fields, and AUTOMATIC1111's envelope. */
 export function toApiError(status: number, body: unknown): ApiError {
-  const { detail, errors, error } = (body ?? {}) as Record<string, unknown>
-  if (Array.isArray(detail)) return new ApiError(status, '', groupByField(detail as FieldError[]))
+  const { detail, errors, error, others } = (body ?? {}) as Record<string, unknown>
+  if (Array.isArray(detail)) {
+    const faults = detail as FieldError[]
+    const told = [body, ...(Array.isArray(others) ? (others as unknown[]) : [])]
+    const refusals = faults.flatMap(({ msg }, at) => toRefusal(told[at], msg))
+    return new ApiError(status, '', groupByField(faults), '', refusals)
+  }
   const texts = [errors, detail].filter((text): text is string => typeof text === 'string')
   const message = texts.find((text) => text.trim() !== '') ?? ''
-  return new ApiError(status, message, {}, typeof error === 'string' ? error : '')
+  const refusals = toRefusal(body, message.replace(FIELD_BEFORE, ''))
+  return new ApiError(status, message, {}, typeof error === 'string' ? error : '', refusals)
+}
+
+/** The path of a field before the sentence about it. */
+const FIELD_BEFORE = /^[a-zA-Z_]\w*(\.\w+|\[\d+\])*(, '[^']*')?: /
+
+/** What a part of an answer says to programs, as a list of one; empty where it says nothing. */
+function toRefusal(body: unknown, sentence: string): Refusal[] {
+  const { code, field, values } = (body ?? {}) as Partial<Refusal>
+  if (typeof code !== 'string') return []
+  return [{ code, field: field ?? '', values: values ?? {}, sentence }]
 }
 
 function groupByField(list: FieldError[]): Record<string, string> {

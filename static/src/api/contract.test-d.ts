@@ -1,6 +1,8 @@
 /** Compile-time checks that the page's types agree with the service's schema; there is nothing to run. */
 import type * as account from '../account/api'
 import type * as files from '../files/api'
+import type * as gallery from '../gallery/api'
+import type * as boards from '../gallery/boardsApi'
 import type * as models from '../models/api'
 import type * as queue from '../queue/api'
 import type { AnswerOf, Mismatch, RequestOf } from './contract'
@@ -27,6 +29,8 @@ export type Answers = [
   Agree<Mismatch<files.Share, AnswerOf<'/api/files/shares'>>>,
   Agree<Mismatch<files.SearchResult, AnswerOf<'/api/files/search', 'get'>>>,
   Agree<Mismatch<files.PreviewInfo, AnswerOf<'/api/files/preview', 'get'>>>,
+  Agree<Mismatch<{ boards: boards.BoardFacts[] }, AnswerOf<'/api/v1/boards', 'get'>>>,
+  Agree<Mismatch<gallery.PicturePage, AnswerOf<'/api/v1/pictures', 'get'>>>,
   Agree<Mismatch<files.FolderSize, AnswerOf<'/api/files/size', 'get'>>>,
   Agree<Mismatch<{ uploads: files.UnfinishedUpload[] }, AnswerOf<'/api/files/uploads', 'get'>>>,
   Agree<Mismatch<sdapi.GenerationResponse, AnswerOf<'/sdapi/v1/txt2img'>>>,

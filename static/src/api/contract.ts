@@ -7,7 +7,7 @@
  */
 import type { paths } from './schema'
 
-type Method = 'get' | 'post' | 'put' | 'delete'
+type Method = 'get' | 'post' | 'put' | 'patch' | 'delete'
 type Json<T> = T extends { content: { 'application/json': infer Body } } ? Body : never
 
 export type RequestOf<Path extends keyof paths, M extends Method = 'post'> = paths[Path][M] extends {

@@ -541,6 +541,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/options": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Options with their limits, choices and defaults */
+        get: operations["option_facts_list_options"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/options/reset": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take options back; all of them */
+        post: operations["option_facts_reset"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/plugins": {
         parameters: {
             query?: never;
@@ -872,6 +906,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/boards": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The caller's boards */
+        get: operations["boards_own"];
+        put?: never;
+        /** Make a board */
+        post: operations["boards_make"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/boards/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A board with its pictures */
+        get: operations["boards_one"];
+        put?: never;
+        post?: never;
+        /** Delete a board */
+        delete: operations["boards_delete"];
+        options?: never;
+        head?: never;
+        /** Change a board */
+        patch: operations["boards_change"];
+        trace?: never;
+    };
     "/api/v1/groups": {
         parameters: {
             query?: never;
@@ -1181,6 +1252,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/pictures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The caller's pictures, the latest first */
+        get: operations["gallery_pictures"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/pictures/rating": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Give pictures stars, or reject them */
+        put: operations["gallery_rate"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/queue": {
         parameters: {
             query?: never;
@@ -1366,6 +1471,41 @@ export interface paths {
         put?: never;
         /** Let a worker finish its job and leave */
         post: operations["worker_drain_drain"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/b/{link}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The page of a shared board */
+        get: operations["public_boards_page"];
+        put?: never;
+        /** Give a picture of a shared board a star, or take it back */
+        post: operations["public_boards_star"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/b/{link}/{picture}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A picture of a shared board, made small */
+        get: operations["public_boards_small"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -3038,6 +3178,50 @@ export interface components {
             model: components["schemas"]["ReportedModel"];
         };
         /**
+         * BoardChange
+         * @description The body of ``PATCH /api/v1/boards/<id>``; left out: as it is. ``cover`` "": the first.
+         */
+        BoardChange: {
+            add?: string[];
+            cover?: string | null;
+            name?: string | null;
+            note?: string | null;
+            remove?: string[];
+            shared?: boolean | null;
+        };
+        /**
+         * BoardEntry
+         * @description A picture on a board; ``there``: whether its file is. ``visitor_stars``: by the link.
+         */
+        BoardEntry: {
+            modified: number;
+            path: string;
+            rejected: boolean;
+            stars: number;
+            there: boolean;
+            visitor_stars: number;
+        };
+        /**
+         * BoardFacts
+         * @description A board; ``url`` where it is shared, ``cover`` a path, ``made`` in seconds since 1970.
+         */
+        BoardFacts: {
+            count: number;
+            cover: string | null;
+            id: string;
+            made: number;
+            name: string;
+            note: string;
+            url: string | null;
+        };
+        /**
+         * BoardList
+         * @description The caller's boards, the latest first.
+         */
+        BoardList: {
+            boards: components["schemas"]["BoardFacts"][];
+        };
+        /**
          * CaptionAnswer
          * @description Words for a picture.
          */
@@ -3047,9 +3231,12 @@ export interface components {
         /**
          * CardBody
          * @description What a person writes of a model; AUTOMATIC1111's user metadata.
+         *
+         *     ``defaults`` are a checkpoint's; left out they stay as they are.
          */
         CardBody: {
             base?: string;
+            defaults?: components["schemas"]["DefaultsBody"];
             description?: string;
             kind: string;
             name: string;
@@ -3064,12 +3251,14 @@ export interface components {
          * @description A model's card; ``preview`` is the address of its picture, null where it has none.
          *
          *     ``belongs_in`` is the folder of what lies among checkpoints and is none, as ``base`` says.
+         *     ``side`` is how many pixels wide and high a checkpoint was made to draw, null where unknown.
          */
         CardEntry: {
             author: string;
             base: string;
             belongs_in: string | null;
             changed: number;
+            defaults: components["schemas"]["DefaultsEntry"];
             description: string;
             hash: string | null;
             kind: string;
@@ -3080,6 +3269,7 @@ export interface components {
                 [key: string]: unknown;
             };
             preview: string | null;
+            side: number | null;
             size: number;
             source: string;
             title: string;
@@ -3205,6 +3395,32 @@ export interface components {
             overwrite_old: unknown;
             use_dropout?: unknown;
             weight_init?: unknown;
+        };
+        /**
+         * DefaultsBody
+         * @description The same, written; what is left out is none.
+         */
+        DefaultsBody: {
+            cfg_scale?: number | null;
+            clip_skip?: number | null;
+            height?: number | null;
+            sampler_name?: string | null;
+            scheduler?: string | null;
+            steps?: number | null;
+            width?: number | null;
+        };
+        /**
+         * DefaultsEntry
+         * @description Settings that a checkpoint draws best with, null where it has none.
+         */
+        DefaultsEntry: {
+            cfg_scale: number | null;
+            clip_skip: number | null;
+            height: number | null;
+            sampler_name: string | null;
+            scheduler: string | null;
+            steps: number | null;
+            width: number | null;
         };
         /**
          * DeleteBody
@@ -3353,11 +3569,16 @@ export interface components {
         };
         Envelope: {
             body: string;
+            code: components["schemas"]["RefusalCode"];
             /** @description the sentence to read */
             detail: string;
             /** @description the kind of error */
             error: string;
             errors: string;
+            /** @description its path in the request, empty for none */
+            field: string;
+            /** @description what was asked, and what may be */
+            values: Record<string, unknown>;
         };
         /**
          * ExtensionEntry
@@ -3432,12 +3653,18 @@ export interface components {
             name: string;
         };
         Faults: {
+            code: components["schemas"]["RefusalCode"];
             detail: {
                 ctx?: Record<string, unknown>;
                 loc: unknown[];
                 msg: string;
                 type: string;
             }[];
+            /** @description its path in the request, empty for none */
+            field: string;
+            others?: components["schemas"]["Reason"][];
+            /** @description what was asked, and what may be */
+            values: Record<string, unknown>;
         };
         /**
          * FileEntry
@@ -4044,6 +4271,14 @@ export interface components {
             type: string;
         };
         /**
+         * NewBoard
+         * @description The body of ``POST /api/v1/boards``.
+         */
+        NewBoard: {
+            name: string;
+            note?: string;
+        };
+        /**
          * NewGroup
          * @description The body of ``POST /api/v1/groups``.
          */
@@ -4173,12 +4408,48 @@ export interface components {
             to: string | null;
         };
         /**
+         * OptionFacts
+         * @description An option that acts. ``default``: what holds where ``own`` is false, which is not set here.
+         *
+         *     ``enforced``: the same for all users; only an admin sets it. ``choices``: what fits, and null
+         *     among them where null does.
+         */
+        OptionFacts: {
+            choices: (string | null)[];
+            default: unknown;
+            enforced: boolean;
+            /** @enum {string} */
+            kind: "switch" | "whole" | "number" | "text" | "words" | "choice" | "colour";
+            least: number | null;
+            most: number | null;
+            name: string;
+            own: boolean;
+            section: string;
+            value: unknown;
+        };
+        /**
          * OptionHint
          * @description An option by its name, and in words.
          */
         OptionHint: {
             label: string;
             name: string;
+        };
+        /**
+         * OptionList
+         * @description All options that act, the names of those that do nothing here, and which stand in sight.
+         */
+        OptionList: {
+            idle: string[];
+            options: components["schemas"]["OptionFacts"][];
+            quick: string[];
+        };
+        /**
+         * OptionNames
+         * @description Options by their names.
+         */
+        OptionNames: {
+            names: string[];
         };
         /**
          * OtherJobs
@@ -4222,6 +4493,25 @@ export interface components {
             width: number;
         };
         /**
+         * PictureEntry
+         * @description One picture, and what the caller thinks of it.
+         */
+        PictureEntry: {
+            height: number | null;
+            kind: string;
+            model: string | null;
+            modified: number;
+            name: string;
+            path: string;
+            prompt: string;
+            rejected: boolean;
+            sampler: string | null;
+            seed: number | null;
+            size: number | null;
+            stars: number;
+            width: number | null;
+        };
+        /**
          * PictureOrigin
          * @description How a picture was made.
          */
@@ -4233,6 +4523,25 @@ export interface components {
             prompt: string;
             sampler: string;
             seed: number | null;
+        };
+        /**
+         * PicturePage
+         * @description A page; ``next`` is the cursor of the one after it. ``complete``: all files are indexed.
+         */
+        PicturePage: {
+            complete: boolean;
+            next: string | null;
+            pictures: components["schemas"]["PictureEntry"][];
+            total: number;
+        };
+        /**
+         * PictureRating
+         * @description What the caller thinks of a picture.
+         */
+        PictureRating: {
+            path: string;
+            rejected: boolean;
+            stars: number;
         };
         /**
          * PlatformFacts
@@ -4495,6 +4804,22 @@ export interface components {
             used: number;
         };
         /**
+         * RatedPictures
+         * @description The ratings as they are now, in the order of the paths.
+         */
+        RatedPictures: {
+            ratings: components["schemas"]["PictureRating"][];
+        };
+        /**
+         * RatingBody
+         * @description The body of ``PUT /api/v1/pictures/rating``; what is left out stays as it is.
+         */
+        RatingBody: {
+            paths: string[];
+            rejected?: boolean | null;
+            stars?: number | null;
+        };
+        /**
          * RealEsrganEntry
          * @description A Real-ESRGAN file.
          */
@@ -4502,6 +4827,13 @@ export interface components {
             name: string;
             path: string;
             scale: number;
+        };
+        Reason: {
+            code: components["schemas"]["RefusalCode"];
+            /** @description its path in the request, empty for none */
+            field: string;
+            /** @description what was asked, and what may be */
+            values: Record<string, unknown>;
         };
         /**
          * ReasonFacts
@@ -4518,6 +4850,8 @@ export interface components {
             text: string;
         };
         Refusal: components["schemas"]["Envelope"] | components["schemas"]["Faults"];
+        /** @enum {string} */
+        RefusalCode: "out_of_range" | "wrong_type" | "missing" | "null_value" | "unknown_name" | "too_long" | "too_many" | "wrong_order" | "needs_other" | "not_unicode" | "bad_json" | "not_implemented" | "invalid_value" | "no_picture" | "bad_picture" | "picture_too_large" | "address_refused" | "bad_folder" | "too_much_work" | "too_many_pixels" | "unknown_script" | "unknown_setting" | "unknown_field" | "plugin_off" | "model_not_found" | "model_unusable" | "model_unreadable" | "no_vae" | "wrong_architecture" | "unknown_style" | "unknown_model" | "no_such_model" | "unknown_service" | "unknown_worker" | "no_such_plugin" | "no_such_job" | "nothing_there" | "word_exists" | "not_authenticated" | "wrong_credential" | "forbidden" | "too_many_tries" | "quota_exceeded" | "too_many_groups" | "wrong_old_password" | "wrong_password_length" | "untypable_password" | "guessable_password" | "bad_user_name" | "user_name_taken" | "only_admin" | "refused" | "bad_value" | "bad_request" | "too_large" | "malformed_body" | "unsupported_encoding" | "slow_body" | "job_too_large" | "conflict" | "not_built" | "not_posted" | "http_error" | "unstated" | "unable" | "not_ended" | "answer_gone" | "no_answer" | "worker_stays" | "stream_closed" | "job_stopped" | "bad_manifest" | "bad_package" | "withheld" | "file_not_found" | "file_forbidden" | "not_a_file" | "not_a_folder" | "not_text" | "bad_path" | "bad_time" | "bad_search" | "bad_archive" | "file_changed" | "name_taken" | "too_much_content" | "file_too_large" | "wrong_content" | "not_a_picture" | "upload_version" | "upload_request" | "upload_offset" | "upload_checksum" | "upload_busy" | "upload_over" | "too_many_uploads" | "too_many_on_boards" | "too_many_ratings" | "unavailable" | "draining" | "too_busy" | "overloaded" | "disk_full" | "cannot_save" | "out_of_memory" | "not_a_number" | "timeout" | "answer_too_large" | "queue_failed" | "plugin_failed" | "failed";
         /**
          * RejectedFile
          * @description A model file that is in no list, and why.
@@ -5300,6 +5634,20 @@ export interface components {
             parameters: number;
             tensors: components["schemas"]["TensorFacts"][];
             words: components["schemas"]["TriggerWord"][];
+        };
+        /**
+         * WholeBoard
+         * @description A board with its pictures in their order.
+         */
+        WholeBoard: {
+            count: number;
+            cover: string | null;
+            id: string;
+            made: number;
+            name: string;
+            note: string;
+            pictures: components["schemas"]["BoardEntry"][];
+            url: string | null;
         };
         /**
          * WorkerEntry
@@ -6127,6 +6475,7 @@ export interface operations {
         parameters: {
             query?: {
                 kind?: string;
+                name?: string;
             };
             header?: never;
             path?: never;
@@ -6280,6 +6629,50 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ModelReport"];
+                };
+            };
+        };
+    };
+    option_facts_list_options: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OptionList"];
+                };
+            };
+        };
+    };
+    option_facts_reset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OptionNames"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OptionList"];
                 };
             };
         };
@@ -6956,6 +7349,120 @@ export interface operations {
             };
         };
     };
+    boards_own: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BoardList"];
+                };
+            };
+        };
+    };
+    boards_make: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewBoard"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BoardFacts"];
+                };
+            };
+        };
+    };
+    boards_one: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WholeBoard"];
+                };
+            };
+        };
+    };
+    boards_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, unknown>;
+                };
+            };
+        };
+    };
+    boards_change: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BoardChange"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WholeBoard"];
+                };
+            };
+        };
+    };
     groups_every_group: {
         parameters: {
             query?: never;
@@ -7430,6 +7937,61 @@ export interface operations {
             };
         };
     };
+    gallery_pictures: {
+        parameters: {
+            query?: {
+                cursor?: string;
+                limit?: number;
+                model?: string;
+                offset?: number;
+                q?: string;
+                rejected?: boolean;
+                sampler?: string;
+                since?: string;
+                stars?: number;
+                until?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PicturePage"];
+                };
+            };
+        };
+    };
+    gallery_rate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RatingBody"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RatedPictures"];
+                };
+            };
+        };
+    };
     queue_view_queue: {
         parameters: {
             query?: never;
@@ -7766,6 +8328,73 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DrainedWorker"];
+                };
+            };
+        };
+    };
+    public_boards_page: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                link: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+        };
+    };
+    public_boards_star: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                link: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+        };
+    };
+    public_boards_small: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                link: string;
+                picture: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/webp": string;
                 };
             };
         };

@@ -3,6 +3,7 @@ import { computed, onActivated, ref, shallowRef } from 'vue'
 import { useI18n } from 'vue-i18n'
 
 import { ApiError } from '../api/client'
+import { useFailureText } from '../generation/useRefusals'
 import { notify } from '../notifications'
 import type { Catalogue } from '../useCatalogue'
 import * as api from './api'
@@ -10,6 +11,7 @@ import { loadCount } from './pluginParts'
 
 export function useExtensions(catalogue: Catalogue) {
   const { t } = useI18n()
+  const tell = useFailureText()
   const { lists, load } = catalogue
   const changedPlugins = ref(new Set<string>()) // brought, replaced or removed since the last reload
   const applying = ref(false)
@@ -44,7 +46,7 @@ export function useExtensions(catalogue: Catalogue) {
       return await request
     } catch (error) {
       if (!(error instanceof ApiError)) throw error
-      problem.value = error.message || Object.values(error.fields).join(' ') || t('error.network')
+      problem.value = tell(error)
       return null
     }
   }

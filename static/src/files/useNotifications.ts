@@ -1,26 +1,18 @@
 /** Notifications of the files tab: errors, and messages with Undo. */
-import { h } from 'vue'
-import { useI18n } from 'vue-i18n'
-
 import { ApiError } from '../api/client'
+import { useFailureText } from '../generation/useRefusals'
 import { notify } from '../notifications'
-
-const UNDO_MS = 10_000
+import { showUndo } from '../undo'
 
 export type Notifications = ReturnType<typeof useNotifications>
 
 export function useNotifications() {
-  const { t } = useI18n()
+  const tell = useFailureText()
 
   /** The message of an API error. Rethrows other errors. */
   function textOf(error: unknown): string {
     if (!(error instanceof ApiError)) throw error
-    const fields = Object.values(error.fields).join(' ')
-    return (
-      error.message ||
-      fields ||
-      (error.status ? t('error.status', { status: error.status }) : t('error.network'))
-    )
+    return tell(error)
   }
 
   function showError(error: unknown) {
@@ -35,30 +27,6 @@ export function useNotifications() {
       showError(error)
       return null
     }
-  }
-
-  /** Show a message with an Undo button for ten seconds. */
-  function showUndo(text: string, undo: () => void) {
-    const close = notify('info', {
-      duration: UNDO_MS,
-      closable: true,
-      text: h('span', [
-        text,
-        ' ',
-        h(
-          'button',
-          {
-            type: 'button',
-            class: 'undo',
-            onClick: () => {
-              close()
-              undo()
-            },
-          },
-          t('files.undo'),
-        ),
-      ]),
-    })
   }
 
   function showSuccess(text: string) {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 
-import { moveItem, changeWeight, findUnbalanced } from './attention'
+import { moveItem, changeWeight, editByKey } from './attention'
 
 /** `|` marks the cursor, or both ends of the selection. */
 function read(marked: string) {
@@ -41,8 +41,11 @@ test('items between commas change places', () => {
   expect(moveItem(read('a c|at'), 1).text).toBe('a cat')
 })
 
-test('a bracket without a partner is named', () => {
-  expect(findUnbalanced('(a [b:c:0.5] \\( {prompt})')).toBe('')
-  expect(findUnbalanced('(a (b)')).toBe('(')
-  expect(findUnbalanced('a)')).toBe(')')
+test('keys change weights and order, and others nothing', () => {
+  const key = (name: string, held: object) => ({ key: name, ...held }) as KeyboardEvent
+  const now = read('a re|d, b')
+  expect(editByKey(now, key('ArrowUp', { ctrlKey: true }))?.text).toBe('a (red:1.1), b')
+  expect(editByKey(now, key('ArrowDown', { metaKey: true }))?.text).toBe('a (red:0.9), b')
+  expect(editByKey(now, key('ArrowRight', { altKey: true }))?.text).toBe('b, a red')
+  expect(editByKey(now, key('ArrowUp', {}))).toBeNull()
 })

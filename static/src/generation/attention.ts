@@ -10,6 +10,18 @@ const DELIMITERS = '.,\\/!?%^*;:{}=`~() \r\n\t'
 const STEP = 0.1 // of words; `<lora:x:1>` goes by half of it
 const WEIGHTED = /^\(([\s\S]*):\s*(-?[\d.]+)\)$/
 
+/** Ctrl+Up/Down: a weight; Alt+Left/Right: an item moves; null for another key. */
+export function editByKey(now: TextSelection, event: KeyboardEvent): TextSelection | null {
+  const { key, ctrlKey, metaKey, altKey } = event
+  if ((ctrlKey || metaKey) && (key === 'ArrowUp' || key === 'ArrowDown')) {
+    return changeWeight(now, key === 'ArrowUp' ? 1 : -1)
+  }
+  if (altKey && (key === 'ArrowLeft' || key === 'ArrowRight')) {
+    return moveItem(now, key === 'ArrowLeft' ? -1 : 1)
+  }
+  return null
+}
+
 /** Change the weight at the selection by one step (Ctrl+Up, Ctrl+Down); `direction` is 1 or -1. */
 export function changeWeight(given: TextSelection, direction: 1 | -1): TextSelection {
   const { text } = given
@@ -126,16 +138,4 @@ function withPaddingOf(words: string, like: string): string {
   const left = like.slice(0, like.length - like.trimStart().length)
   const right = like.trim() === '' ? '' : like.slice(like.trimEnd().length)
   return left + words.trim() + right
-}
-
-/** The first unbalanced bracket; "" if none. Escaped brackets do not count. */
-export function findUnbalanced(text: string): string {
-  const partners: Record<string, string> = { ')': '(', ']': '[', '}': '{' }
-  const waiting: string[] = []
-  for (const [, bracket] of text.matchAll(/\\.|([()[\]{}])/g)) {
-    if (!bracket) continue
-    if (!(bracket in partners)) waiting.push(bracket)
-    else if (waiting.pop() !== partners[bracket]) return bracket
-  }
-  return waiting[0] ?? ''
 }

@@ -6,10 +6,10 @@ export function fileName({ prompt, seed, kind }: Pick<Picture, 'prompt' | 'seed'
   return `${words.slice(0, 8).join('-')}-${seed}.${kind}`
 }
 
-/** Save a picture through the browser. */
-export function savePicture(picture: Picture) {
+/** Save what is at an address through the browser. */
+export function saveUrl(url: string, name: string) {
   const link = document.createElement('a')
-  link.href = picture.url
-  link.download = fileName(picture)
+  link.href = url
+  link.download = name
   link.click()
 }

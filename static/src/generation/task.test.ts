@@ -45,7 +45,12 @@ afterEach(() => {
   vi.unstubAllGlobals()
 })
 
-const listener = () => ({ isStopping: () => false, onProgress: vi.fn(), onPicture: vi.fn() })
+const listener = (near = true) => ({
+  isStopping: () => false,
+  isNear: () => near,
+  onProgress: vi.fn(),
+  onPicture: vi.fn(),
+})
 
 test('a request that got lost is sent again as the same job', async () => {
   answers = { 'api/v1/jobs': [null, { id: '7' }], 'internal/ping': [null, {}] }
@@ -76,4 +81,13 @@ test('without a stream the end is found by asking, also over a lost connection',
   await vi.runAllTimersAsync()
   expect(await answer).toEqual({ images: [] })
   expect(told.onProgress).toHaveBeenCalledTimes(1)
+})
+
+test('a job behind others of the window holds no stream', async () => {
+  answers = { 'internal/progress': [running, running, ended], 'api/v1/jobs/9/result': [{ images: [] }] }
+  Stream.latest = new Stream('none')
+  const answer = awaitAnswer({ task: 'task(1)', job: '9' }, listener(false))
+  await vi.runAllTimersAsync()
+  expect(await answer).toEqual({ images: [] })
+  expect(Stream.latest.url).toBe('none')
 })

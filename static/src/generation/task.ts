@@ -4,6 +4,7 @@ import { dropJob, jobResult, postJob, watchJob } from '../api/jobs'
 import * as api from '../api/sdapi'
 
 const POLL_MS = 300
+const FAR_POLL_MS = 1500 // of jobs that wait behind others of this window
 
 /** `job` is empty until the service has told it. */
 export interface Task {
@@ -14,11 +15,12 @@ export interface Task {
 /** Who is told of a task. */
 export interface TaskListener {
   isStopping: () => boolean
+  isNear: () => boolean // among the first of the window: these alone hold a stream each
   onProgress: (state: api.TaskProgress) => void
   onPicture: (number: number, url: string) => void // of a batch, each as it is drawn
 }
 
-const pause = () => new Promise<void>((go) => setTimeout(go, POLL_MS))
+const pause = (milliseconds = POLL_MS) => new Promise<void>((go) => setTimeout(go, milliseconds))
 const statusOf = (error: unknown) => (error instanceof ApiError ? error.status : null)
 
 /** Queue a request, after a lost connection once the service is back; the job's id. */
@@ -51,7 +53,8 @@ export async function awaitAnswer(task: Task, listener: TaskListener): Promise<a
 }
 
 /** Poll a task's progress and hear of its pictures until it has ended. */
-async function follow({ task, job }: Task, { isStopping, onProgress, onPicture }: TaskListener) {
+async function follow({ task, job }: Task, listener: TaskListener) {
+  const { isStopping, isNear, onProgress, onPicture } = listener
   let over = false
   let wake = () => {}
   const ended = new Promise<void>((settle) => (wake = settle))
@@ -59,10 +62,11 @@ async function follow({ task, job }: Task, { isStopping, onProgress, onPicture }
     over = true
     wake()
   }
-  const stopWatching = job ? watchJob(job, onPicture, onEnd) : () => {}
+  let stopWatching: (() => void) | null = null
   let lastPreview = -1
   try {
     while (!over) {
+      if (job && isNear()) stopWatching ??= watchJob(job, onPicture, onEnd)
       const state = await askProgress(task, lastPreview)
       if (state && !state.active && !state.queued) return
       if (state && !over) {
@@ -71,10 +75,10 @@ async function follow({ task, job }: Task, { isStopping, onProgress, onPicture }
         // The interrupt may have arrived before the request was queued: repeat it.
         if (isStopping() && !state.active) await api.interrupt(task).catch(() => undefined)
       }
-      await Promise.race([ended, pause()])
+      await Promise.race([ended, pause(isNear() || isStopping() ? POLL_MS : FAR_POLL_MS)])
     }
   } finally {
-    stopWatching()
+    stopWatching?.()
   }
 }
 

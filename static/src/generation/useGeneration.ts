@@ -1,13 +1,24 @@
-/** The running request with its progress, and the pictures of this session. */
+/** The jobs of this window with their progress, and the pictures of this session. */
 import { computed, reactive, ref, shallowRef } from 'vue'
 
-import { ApiError } from '../api/client'
+import { ApiError, type Refusal } from '../api/client'
 import * as api from '../api/sdapi'
 import { toBlob, measurePicture } from '../pictures'
 import type { GenerationKind } from './useFields'
 import { parseInfotext } from './infotext'
-import { awaitAnswer, submit, type Task, type TaskListener } from './task'
+import {
+  newJob,
+  NOTHING,
+  readProgress,
+  readStored,
+  shownJob,
+  toStored,
+  type DrawingJob,
+  type StoredTask,
+} from './drawingJobs'
+import { awaitAnswer, submit, type TaskListener } from './task'
 
+const NEAR = 3 // jobs of a window that are looked at closely
 const MAX_PICTURES = 200 // pictures; older ones are on the server's disk
 
 type Format = 'png' | 'jpeg' | 'webp'
@@ -25,113 +36,105 @@ export interface Picture {
   height: number
 }
 
-export type Failure = { status: number; message: string; fields: Record<string, string> }
-export type Generation = ReturnType<typeof useGeneration>
-
-/** A running task as stored in sessionStorage, to resume it after a reload. */
-interface StoredTask extends Task {
-  prompt: string
-  width: number
-  height: number
-  count: number // of pictures asked for
-  batch: number // of them, drawn at the same time
+export type Failure = {
+  status: number
+  message: string
+  fields: Record<string, string>
+  refusals?: readonly Refusal[]
 }
+export type Generation = ReturnType<typeof useGeneration>
 
 export function useGeneration(kind: GenerationKind) {
   const storageKey = `easel.task.${kind}`
-  const running = ref(false)
-  const stopping = ref(false)
-  const lost = ref(false) // a task of before the reload ended, and its pictures are not to be had
-  const progress = reactive({
-    share: 0,
-    eta: null as number | null,
-    queue: '',
-    note: '',
-    preview: '',
-    part: '',
-  })
-  const size = reactive({ width: 1, height: 1 }) // pixels of what is in work
+  const jobs = shallowRef<DrawingJob[]>([]) // of this window, in the order in which they were asked for
+  const shown = computed(() => shownJob(jobs.value))
+  const running = computed(() => jobs.value.length > 0)
+  const stopping = computed(() => shown.value?.stopping ?? false)
+  const progress = computed(() => shown.value ?? newJob(NOTHING))
+  const size = computed(() => ({ width: progress.value.width, height: progress.value.height }))
   /** The batch in work: `drawn` has the addresses of its pictures, by number, as far as they are drawn. */
-  const sheet = reactive({ count: 1, batch: 1, drawn: [] as string[] })
+  const sheet = computed(() => progress.value)
+  const lost = ref(false) // a task of before the reload ended, and its pictures are not to be had
   const failure = ref<Failure | null>(null)
   const pictures = shallowRef<Picture[]>([]) // the latest first
   const chosen = ref(0) // index into pictures
   const picture = computed<Picture | null>(() => pictures.value[chosen.value] ?? null)
   let pictureCount = 0
-  let current: StoredTask | null = null // the task in work
-  const listener: TaskListener = {
-    isStopping: () => stopping.value,
-    onProgress: show,
-    onPicture: (number, url) => (sheet.drawn[number] = url),
-  }
+  let sending: Promise<unknown> = Promise.resolve() // jobs are queued in the order of the presses
 
-  /** Queue a request of the route `path` and add its pictures. True on success; `part`: "2 / 5" of a series. */
+  /** Queue a request of the route `path` and add its pictures. True unless it fails or is stopped. */
   async function generate(path: string, request: api.GenerationRequest, part = ''): Promise<boolean> {
-    if (running.value) return false
     const { force_task_id: task, prompt, width, height, batch_size: batch, script_name: script } = request
     const count = script === undefined ? request.n_iter * batch : 1 // a script's are not told one by one
-    const work = { task, job: '', prompt, width, height, count, batch }
-    begin(work, part)
+    const job = begin({ task, job: '', prompt, width, height, count, batch }, part)
     try {
-      work.job = await submit(path, request, listener.isStopping)
-      remember(work)
-      await addPictures(await awaitAnswer(work, listener), prompt, script !== undefined)
-      forget()
-      return true
+      const queued = sending.then(() => send(job, path, request))
+      sending = queued.catch(() => undefined)
+      if (!(await queued)) return false // stopped before the service heard of it
+      await addPictures(await awaitAnswer(job, listenerOf(job)), prompt, script !== undefined)
+      end(job)
+      return !job.stopping
     } catch (error) {
       if (!(error instanceof ApiError)) throw error
       if (error.status !== 401) failure.value = error
-      if (error.status !== 401 || !work.job) forget() // else it is fetched after the login
+      end(job, error.status === 401 && job.job !== '') // it is fetched after the login
       return false
-    } finally {
-      running.value = false
     }
   }
 
-  function begin(work: StoredTask, part: string) {
-    Object.assign(progress, { share: 0, eta: null, queue: '', note: '', preview: '', part })
-    Object.assign(size, { width: work.width, height: work.height })
-    Object.assign(sheet, { count: work.count, batch: work.batch, drawn: [] })
+  async function send(job: DrawingJob, path: string, request: api.GenerationRequest): Promise<boolean> {
+    if (job.stopping) {
+      end(job)
+      return false
+    }
+    job.job = await submit(path, request, () => job.stopping)
+    remember()
+    return true
+  }
+
+  function begin(task: StoredTask, part = ''): DrawingJob {
+    const job = reactive({ ...newJob(task), part })
     failure.value = null
     lost.value = false
-    stopping.value = false
-    running.value = true
-    current = work
-    remember(work)
+    jobs.value = [...jobs.value, job]
+    remember()
+    return job
   }
 
-  function remember(work: StoredTask) {
-    sessionStorage.setItem(storageKey, JSON.stringify(work))
+  function end(job: DrawingJob, kept = false) {
+    jobs.value = jobs.value.filter((each) => each !== job)
+    if (!kept) remember()
   }
 
-  function forget() {
-    sessionStorage.removeItem(storageKey)
+  function remember() {
+    if (jobs.value.length === 0) sessionStorage.removeItem(storageKey)
+    else sessionStorage.setItem(storageKey, JSON.stringify(jobs.value.map(toStored)))
   }
 
-  function show(state: api.TaskProgress) {
-    progress.share = state.progress ?? progress.share
-    progress.eta = state.eta
-    progress.queue = state.queued ? (state.textinfo?.replace(/^\D+/, '') ?? '') : ''
-    progress.note = state.active ? (state.textinfo ?? '') : ''
-    if (state.live_preview) progress.preview = state.live_preview
+  function listenerOf(job: DrawingJob): TaskListener {
+    return {
+      isStopping: () => job.stopping,
+      isNear: () => jobs.value.indexOf(job) < NEAR,
+      onProgress: (state) => readProgress(job, state),
+      onPicture: (number, url) => (job.drawn[number] = url),
+    }
   }
 
-  /** After a reload: follow the stored task and fetch its result. */
+  /** After a reload: follow the stored tasks and fetch their results. */
   async function resume() {
     const stored = sessionStorage.getItem(storageKey)
     if (stored === null || running.value) return
-    const work = { job: '', count: 1, batch: 1, ...(JSON.parse(stored) as Partial<StoredTask>) } as StoredTask
-    begin(work, '')
+    await Promise.all(readStored(stored).map((task) => resumeOne(begin(task))))
+  }
+
+  async function resumeOne(job: DrawingJob) {
     try {
-      await addPictures(await awaitAnswer(work, listener), work.prompt, true)
-      forget()
+      await addPictures(await awaitAnswer(job, listenerOf(job)), job.prompt, true)
+      end(job)
     } catch (error) {
       if (!(error instanceof ApiError)) throw error
-      if (error.status === 401) return // it is fetched after the login
-      forget()
-      lost.value = true
-    } finally {
-      running.value = false
+      end(job, error.status === 401) // it is fetched after the login
+      if (error.status !== 401) lost.value = !job.stopping
     }
   }
 
@@ -146,21 +149,26 @@ export function useGeneration(kind: GenerationKind) {
       })),
     )
     const newPictures = withGrids ? received : received.slice(first)
+    if (newPictures.length === 0) return // stopped while it waited
     const all = [...newPictures, ...pictures.value]
     all.slice(MAX_PICTURES).forEach(({ url }) => URL.revokeObjectURL(url))
     pictures.value = all.slice(0, MAX_PICTURES)
     chosen.value = 0
   }
 
+  /** Stop one job, by its own task; a waiting one leaves the queue at once. */
+  async function stop(job: DrawingJob) {
+    if (job.stopping) return
+    job.stopping = true
+    await api.interrupt(job.task).catch(() => (job.stopping = !job.job)) // one not queued yet is stopped here
+  }
+
   async function interrupt() {
-    if (!running.value) return
-    stopping.value = true
-    const { task, job } = current!
-    await api.interrupt(task).catch(() => (stopping.value = !job)) // one not queued yet is stopped here
+    if (shown.value) await stop(shown.value)
   }
 
   async function skip() {
-    if (running.value) await api.skip(current!.task).catch(() => undefined)
+    if (shown.value) await api.skip(shown.value.task).catch(() => undefined)
   }
 
   /** Select the picture `by` places further, clamped to the list. */
@@ -169,6 +177,7 @@ export function useGeneration(kind: GenerationKind) {
   }
 
   return {
+    jobs,
     running,
     stopping,
     lost,
@@ -181,6 +190,7 @@ export function useGeneration(kind: GenerationKind) {
     picture,
     generate,
     resume,
+    stop,
     interrupt,
     skip,
     move,

@@ -23,7 +23,7 @@ export function useShortcuts(open: Ref<boolean>, actions: ShortcutActions) {
   })
   onKeyStroke(['ArrowLeft', 'ArrowRight'], (event) => {
     const busy = (event.target as HTMLElement).closest(
-      'input, textarea, summary, [role=slider], [role=radiogroup], [role=tablist]',
+      'input, textarea, [contenteditable], summary, [role=slider], [role=radiogroup], [role=tablist]',
     )
     if (open.value && !busy) actions.move(event.key === 'ArrowLeft' ? -1 : 1)
   })

@@ -23,6 +23,17 @@ export interface CardNotes {
   vae: string
 }
 
+/** Settings that a checkpoint draws best with; null: it wants nothing special. */
+export interface CheckpointDefaults {
+  width: number | null // pixels
+  height: number | null
+  steps: number | null
+  cfg_scale: number | null
+  sampler_name: string | null
+  scheduler: string | null
+  clip_skip: number | null
+}
+
 export interface Card {
   kind: string
   name: string
@@ -32,6 +43,7 @@ export interface Card {
   hash: string | null
   base: string
   belongs_in: string | null // a folder: this is no checkpoint
+  side: number | null // pixels that a checkpoint was made to draw; null: unknown
   description: string
   preview: string | null // address
   title: string
@@ -40,6 +52,7 @@ export interface Card {
   source: string
   words: string[]
   notes: CardNotes
+  defaults: CheckpointDefaults
 }
 
 interface ReportedModel {
@@ -73,6 +86,7 @@ interface OutputFields {
   precision: string
   ema: string
   vae: string
+  discard: string // a regular expression of tensors that are left out
   overwrite: boolean
   id_task: string
 }
@@ -81,6 +95,7 @@ export interface Merge extends OutputFields {
   models: string[]
   mode: string
   multiplier: number
+  config: string // whose .yaml is copied
 }
 
 export interface Conversion extends OutputFields {
@@ -88,8 +103,12 @@ export interface Conversion extends OutputFields {
 }
 
 export const cards = (kind: Kind) => get<Card[]>(`api/models/cards?kind=${kind}`)
-export const putCard = (card: Card, notes: CardNotes) =>
-  put<Card>('api/models/cards', { kind: card.kind, name: card.name, ...notes })
+/** One model by any name of it: none or one card. */
+export const cardOf = (kind: Kind, name: string) =>
+  get<Card[]>(`api/models/cards?kind=${kind}&name=${encodeURIComponent(name)}`)
+/** Defaults that are left out stay as they are. */
+export const putCard = (card: Card, notes: CardNotes, defaults?: CheckpointDefaults) =>
+  put<Card>('api/models/cards', { kind: card.kind, name: card.name, ...notes, defaults })
 export const putPreview = (card: Card, image: string) =>
   put<Card>('api/models/preview', { kind: card.kind, name: card.name, image })
 export const report = () => get<ModelReport>('api/models/report')

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 
+import { NO_DEFAULTS } from '../cards/defaults'
 import type { Card } from './api'
 import { matches, promptTag, withoutArticle } from './cardSearch'
 
@@ -14,8 +15,8 @@ const notes = {
 }
 const card: Card = {
   kind: 'lora', name: 'styles/ink.safetensors', label: 'inky', size: 1, changed: 0, hash: '0123456789',
-  base: 'SDXL', belongs_in: null, description: '', preview: null, title: 'Ink wash', author: '', licence: '', source: '',
-  words: ['brush', 'ink'], notes,
+  base: 'SDXL', belongs_in: null, side: null, description: '', preview: null, title: 'Ink wash', author: '', licence: '', source: '',
+  words: ['brush', 'ink'], notes, defaults: NO_DEFAULTS,
 } // prettier-ignore
 
 test('every word of a search must be there, in any case', () => {

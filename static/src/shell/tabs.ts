@@ -30,10 +30,16 @@ export const TABS: readonly Tab[] = [
     offered: ({ login }) => login === true, // where there may be others
   },
   {
+    name: 'gallery',
+    view: defineAsyncComponent(() => import('../gallery/GalleryTab.vue')),
+    offered: ({ filebrowser }) => filebrowser,
+  },
+  {
     name: 'files',
     view: defineAsyncComponent(() => import('../files/FilesTab.vue')),
     offered: ({ filebrowser }) => filebrowser,
   },
+  { name: 'settings', view: defineAsyncComponent(() => import('../settings/SettingsTab.vue')) },
 ]
 const EXTENSIONS: Tab = {
   name: 'extensions',

@@ -3,7 +3,8 @@ import { expect, test } from 'vitest'
 import tokens from './tokens.css?raw'
 
 const GROUNDS = ['paper', 'wall', 'ground', 'wash', 'accent-wash']
-const INKS = ['ink', 'ink-soft', 'ink-faint']
+const PROMPT = ['strong', 'schedule', 'choice', 'tag', 'variant'].map((kind) => `prompt-${kind}`)
+const INKS = ['ink', 'ink-soft', 'ink-faint', ...PROMPT]
 const LEAST = 4.5 // WCAG AA for text
 
 function luminance(colour: string): number {

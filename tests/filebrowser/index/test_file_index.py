@@ -23,7 +23,8 @@ from filebrowser.index.query import parse_query
 from filebrowser.index.reconcile import transaction
 from filebrowser.index.rows import ScannedFile, ScannedPicture
 from filebrowser.index.schema import connect, prepare_database
-from filebrowser.index.search import IndexSearch, SearchQuery
+from filebrowser.index.search import IndexSearch
+from filebrowser.index.search_query import SearchQuery
 from filebrowser.listing.file_kinds import FileKind
 from filebrowser.listing.sort_order import Sort
 from filebrowser.pictures.picture_facts import PictureFacts

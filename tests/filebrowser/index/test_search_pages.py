@@ -22,7 +22,8 @@ from filebrowser.index.query import FIELDS, MAX_TERMS, parse_query
 from filebrowser.index.reconcile import BATCH, transaction
 from filebrowser.index.rows import sync_roots
 from filebrowser.index.schema import connect, prepare_database
-from filebrowser.index.search import EXCERPT_LENGTH, MAX_PAGE_HITS, IndexSearch, SearchQuery
+from filebrowser.index.search import EXCERPT_LENGTH, MAX_PAGE_HITS, IndexSearch
+from filebrowser.index.search_query import SearchQuery
 from filebrowser.listing.file_kinds import FileKind
 from filebrowser.listing.sort_order import Sort
 from filebrowser.listing.tree import ListingQuery, Listings

@@ -149,6 +149,9 @@ def settle_in(world: World, who: str, folder: Path) -> dict[str, str]:
         who, "POST", "/api/files/delete", {"paths": [f"/data/outputs/{mark}-gone.txt"]}
     )
     share = world.ask(who, "POST", "/api/files/shares", {"path": f"/data/outputs/{mark}.txt"})
+    board = world.ask(who, "POST", "/api/v1/boards", {"name": mark})
+    on_it = {"add": [f"/data/{inner}"], "note": mark}
+    assert world.ask(who, "PATCH", f"/api/v1/boards/{board.json['id']}", on_it).status == 200
     unfinished = world.upload(who, "outputs", f"{mark}-half.txt", b"ha", 4)
     style = {"name": mark, "prompt": mark}
     assert world.ask(who, "PUT", "/api/styles", style).status == 200
@@ -164,6 +167,7 @@ def settle_in(world: World, who: str, folder: Path) -> dict[str, str]:
     return {
         "user": who, "mark": mark, "picture": inner, "url": url, "job": job, "signed": signed,
         "trash": gone.json["trash_id"], "share": share.json["id"],
+        "board": board.json["id"],
         "upload": unfinished.headers["Location"].rpartition("/")[2],
         "task": f"{mark}-ended", "tree": str(world.service.process.data_dir / "users" / who),
     }  # fmt: skip

@@ -69,6 +69,13 @@ FILES: list[Attempt] = [
     ("DELETE", "/api/files/uploads/{upload}", None),
     ("DELETE", "/api/files/shares/{share}", None),
     ("POST", "/api/files/shares", {"path": "/data/outputs/{mark}.txt"}),
+    ("PUT", "/api/v1/pictures/rating", {"paths": ["/data/outputs/{mark}.txt"], "stars": 1}),
+    ("PUT", "/api/v1/pictures/rating", {"paths": ["/data/users/{user}/{picture}"], "stars": 1}),
+    ("GET", "/api/v1/boards/{board}", None),
+    ("PATCH", "/api/v1/boards/{board}", {"shared": True}),
+    ("PATCH", "/api/v1/boards/{board}", {"add": ["/data/outputs/{mark}.png"]}),
+    ("DELETE", "/api/v1/boards/{board}", None),
+    ("GET", "/b/{board}", None),
     ("GET", "/dav/data/outputs/{mark}.txt", None),
     ("PROPFIND", "/dav/data/users/{user}/", None),
     ("MOVE", "/dav/data/outputs/{mark}.txt", None),
@@ -157,7 +164,7 @@ def unlike(names: dict[str, str]) -> dict[str, str]:
     """Names of the same form that nobody has."""
     other = "cat" if names["user"] == "ann" else "dog"
     turned = {key: value.replace(names["user"], other) for key, value in names.items()}
-    for key in ("job", "trash", "upload", "share"):
+    for key in ("job", "trash", "upload", "share", "board"):
         turned[key] = names[key][::-1]
     return turned
 
@@ -213,11 +220,12 @@ LISTS = [
     "/sdapi/v1/sd-models", "/sdapi/v1/sd-vae", "/sdapi/v1/embeddings", "/sdapi/v1/hypernetworks",
     "/sdapi/v1/sd-modules", "/sdapi/v1/extra-networks", "/sdapi/v1/prompt-styles",
     "/sdapi/v1/options", "/sdapi/v1/progress", "/sdapi/v1/cmd-flags", "/api/models/cards",
+    "/api/options",
     "/api/models/report", "/api/v1/workers", "/internal/broken-models", "/internal/sysinfo",
     "/internal/checkpoint-kinds", "/internal/pending-tasks", "/api/session", "/config",
     "/queue/status", "/v1/models", "/api/plugins", "/controlnet/model_list", "/openapi.json",
     "/api/v1/logins", "/api/v1/tokens", "/api/v1/usage", "/api/v1/usage?by=user,group,model,day",
-    "/api/v1/usage?by=model&format=csv", "/api/v1/queue",
+    "/api/v1/usage?by=model&format=csv", "/api/v1/queue", "/api/v1/pictures", "/api/v1/boards",
 ]  # fmt: skip
 
 

@@ -172,7 +172,7 @@ def test_refusals_say_why(house: Any, body: dict[str, object], word: str) -> Non
     answer = house.txt2img({**SMALL, **body})
     assert answer.status_code == 422
     told = answer.get_json()
-    assert set(told) == {"error", "detail", "body", "errors"}
+    assert set(told) == {"error", "detail", "body", "errors", "code", "field", "values"}
     assert word in told["detail"]
     assert not house.jobs
 

@@ -140,3 +140,29 @@ def test_previews_are_shown_and_replaced(house: Any) -> None:
     bare.with_suffix(".png").symlink_to("/etc/hostname")
     assert client.get("/api/models/preview?kind=lora&name=bare").status_code in (403, 404)
     assert client.get("/api/models/preview?kind=lora&name=none").status_code == 422
+
+
+def test_a_checkpoint_keeps_its_defaults(house: Any) -> None:
+    path = house.data_dir / "models/Stable-diffusion/sdxl.safetensors"
+    write_model(path, {"easel.preferred_size": "1024x1024"})
+    house.registry.refresh()
+    client, beside = house.client(), path.with_suffix(".json")
+    body = {"kind": "checkpoint", "name": "sdxl.safetensors", "vae": "x.safetensors"}
+    wanted = {"width": 832, "height": 1216, "steps": 30, "cfg_scale": 4.5, "clip_skip": 2,
+              "sampler_name": "Euler a", "scheduler": "Karras"}  # fmt: skip
+    card = client.put("/api/models/cards", json=body | {"defaults": wanted}).get_json()
+    assert (card["defaults"], card["side"]) == (wanted, 1024)
+    client.put("/api/models/cards", json=body | {"notes": "others stay"})
+    kept = json.loads(beside.read_text())
+    assert (kept["easel defaults"], kept["vae"]) == (wanted, "x.safetensors")
+    few = client.put("/api/models/cards", json=body | {"defaults": {"steps": 8}}).get_json()
+    assert few["defaults"] == dict.fromkeys(wanted) | {"steps": 8}
+    client.put("/api/models/cards", json=body | {"defaults": {}})
+    assert "easel defaults" not in json.loads(beside.read_text())
+    for wrong in ({"steps": 0}, {"width": "x"}, {"odd": 1}, {"cfg_scale": 1e9}, {"scheduler": ""}):
+        assert client.put("/api/models/cards", json=body | {"defaults": wrong}).status_code == 422
+    odd = {"width": 10**400, "steps": -1, "cfg_scale": True, "scheduler": 5, "height": 512}
+    beside.write_text(json.dumps({"easel defaults": odd}))
+    (one,) = client.get("/api/models/cards?kind=checkpoint&name=sdxl").get_json()
+    assert one["defaults"] == dict.fromkeys(wanted) | {"height": 512}
+    assert client.get("/api/models/cards?kind=checkpoint&name=none").status_code == 422

@@ -117,3 +117,19 @@ def test_a_flag_holds_until_somebody_chooses(tmp_path: Path) -> None:
     assert options.get()["sd_model_checkpoint"] == "b.safetensors"
     options.update({"sd_model_checkpoint": None})
     assert options.get()["sd_model_checkpoint"] == "a.safetensors"
+
+
+def test_what_is_reset_follows_the_default_again(tmp_path: Path) -> None:
+    shared = {"jpeg_quality": 70}
+    mine = OptionStore(
+        tmp_path / "config.json", read_shared=lambda: shared, enforced=frozenset({"n_rows"})
+    )
+    mine.update({"jpeg_quality": 90, "tiling": True})
+    assert mine.own_names() == {"jpeg_quality", "tiling"}
+    mine.reset(["jpeg_quality"])
+    assert (mine.get()["jpeg_quality"], mine.own_names()) == (70, {"tiling"})
+    shared["jpeg_quality"] = 60
+    assert mine.get()["jpeg_quality"] == mine.inherited()["jpeg_quality"] == 60
+    with pytest.raises(BadRequest, match="no_such_option"):
+        mine.reset(["tiling", "no_such_option"])
+    assert mine.get()["tiling"] is True

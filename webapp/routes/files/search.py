@@ -5,7 +5,8 @@ from typing_extensions import TypedDict
 
 from filebrowser.access.file_access import Right, check_rights
 from filebrowser.index.query import Term, parse_query
-from filebrowser.index.search import MAX_PAGE_HITS, SearchHit, SearchQuery
+from filebrowser.index.search import MAX_PAGE_HITS
+from filebrowser.index.search_query import SearchHit, SearchQuery
 from filebrowser.listing.sort_order import Sort
 from webapp.access.scopes import AccessScope, requires
 from webapp.http.openapi import RouteNote, with_note

@@ -22,6 +22,15 @@ test('weights in another folder get the one that the service names', async () =>
   expect(there!.suggested).toBeUndefined()
 })
 
+test('what describes weights beside them goes with them', async () => {
+  vi.mocked(suggestFolderFor).mockResolvedValue({ folder: '/models/Lora' })
+  const beside = { file: new File(['{}'], 'x.json'), inner: '' }
+  const other = { file: new File(['{}'], 'y.json'), inner: '' }
+  const [json, lora, left] = await suggestFolders([beside, weights('x.safetensors'), other], '/outputs')
+  expect(json).toMatchObject({ suggested: '/models/Lora', beside: lora })
+  expect(left).toBe(other)
+})
+
 test('other files, files of folders and damaged weights are not asked about', async () => {
   const files = [
     weights('x.png'),

@@ -2,23 +2,33 @@
 import { suggestFolderFor } from '../api'
 import { extensionOf, isWithin } from '../paths'
 import type { PickedFile } from './droppedFiles'
+import { groupSidecars } from './sidecars'
 
 const MAX_HEADER_BYTES = 25_000_000 // bytes; the service reads no longer one
 
 export interface SuggestedFile extends PickedFile {
   suggested?: string // a folder
+  beside?: SuggestedFile // the weights that it describes, and goes with
   to?: string // the folder that was decided on
 }
 
-/** The files, with a suggested folder where the service knows a better one than `folder`. */
+/**
+ * The files, with a suggested folder where the service knows a better one than `folder`; what
+ * describes weights beside them goes where these go.
+ */
 export async function suggestFolders(files: PickedFile[], folder: string): Promise<SuggestedFile[]> {
-  return Promise.all(
-    files.map(async (one) => {
+  const found = await Promise.all(
+    files.map(async (one): Promise<SuggestedFile> => {
       if (one.inner || extensionOf(one.file.name) !== 'safetensors') return one
       const suggested = await suggestFolder(one.file)
       return suggested && !isWithin(folder, suggested) ? { ...one, suggested } : one
     }),
   )
+  const groups = groupSidecars(found)
+  return found.map((one) => {
+    const beside = groups.get(one)
+    return beside?.suggested ? { ...one, suggested: beside.suggested, beside } : one
+  })
 }
 
 /** The suggested folder; "" if there is none or the request fails, so that the upload goes on. */

@@ -1,5 +1,5 @@
 /** Uploads of the files tab: files picked or dropped, folder suggestions, names that are taken. */
-import { shallowRef } from 'vue'
+import { shallowRef, watch } from 'vue'
 import { useI18n } from 'vue-i18n'
 
 import { toApiError } from '../../api/client'
@@ -8,6 +8,7 @@ import { displayName, nameOf } from '../paths'
 import type { FileManager } from '../useFileManager'
 import { readFileList, type PickedFile } from './droppedFiles'
 import { suggestFolders } from './folderSuggestions'
+import { holdSidecars, releaseSidecars, type HeldSidecars } from './heldSidecars'
 import { useUploads } from './useUploads'
 
 const SAME_DROP_MS = 400 // other conflicts of one drop come within it, and are asked about together
@@ -32,14 +33,41 @@ export function useFileUploads(manager: FileManager) {
     if (activeView.value !== 'folder') await manager.go(path.value)
     const brought = await suggestFolders(files, folder)
     if (brought.some(({ suggested }) => suggested)) folderSuggestion.value = { brought, folder }
-    else await attempt(uploads.add(brought, folder))
+    else await send(brought, folder)
   }
 
   async function uploadSuggested(files: PickedFile[]) {
     const { folder } = folderSuggestion.value!
     folderSuggestion.value = null
-    await attempt(uploads.add(files, folder))
+    await send(files, folder)
   }
+
+  let held: (HeldSidecars & { id: string })[] = [] // by the upload of their weights
+  const keptBoth = new Set<string>() // uploads that get another name
+
+  /** What lies beside weights follows them, under the name that they get. */
+  async function send(files: (PickedFile & { to?: string })[], folder: string) {
+    const { now, held: more } = holdSidecars(files, folder)
+    await attempt(uploads.add(now, folder))
+    const idOf = (path: string) => rows.value.find((row) => row.path === path)?.id ?? ''
+    held = [...held, ...more.map((one) => ({ ...one, id: idOf(one.weights) }))]
+    releaseHeld()
+  }
+
+  function releaseHeld() {
+    const waiting = held
+    held = []
+    for (const one of waiting) {
+      const row = rows.value.find(({ id }) => id === one.id)
+      const released = releaseSidecars(one, row, keptBoth.has(one.id))
+      if (released === null) held.push(one)
+      else if (released.length > 0) {
+        const files = released.map((file) => ({ file, inner: '' }))
+        void attempt(uploads.add(files, one.folder))
+      }
+    }
+  }
+  watch(rows, releaseHeld)
 
   function onFilesPicked(event: Event) {
     const input = event.target as HTMLInputElement
@@ -57,6 +85,7 @@ export function useFileUploads(manager: FileManager) {
     isAsking = false
     for (const { id, state } of rows.value) {
       if (state !== 'taken') continue
+      if (choice === 'rename') keptBoth.add(id)
       if (choice) uploads.resolve(id, choice)
       else uploads.cancel(id)
     }

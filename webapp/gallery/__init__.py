@@ -1,0 +1,1 @@
+"""What a user makes of pictures that are there: stars and rejects."""
