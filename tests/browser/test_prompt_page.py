@@ -1,7 +1,9 @@
 """The prompt: its colours, its keys, its past; presets, the palette, and folds that tell."""
 
+from typing import Any
+
 import pytest
-from easel_process import JOBS
+from easel_process import JOBS, asked_pictures
 from playwright.sync_api import Locator, Page, expect
 
 pytestmark = pytest.mark.browser
@@ -48,7 +50,7 @@ def test_a_prompt_is_coloured_checked_and_edited_by_keys(page: Page, prompt: Loc
 
 def test_what_was_drawn_comes_back_and_a_loss_is_taken_back(page: Page, prompt: Locator) -> None:
     prompt.fill("a red house at night")
-    page.route(JOBS, lambda route: route.abort())
+    page.route(JOBS, lambda route: route.fulfill(status=500, json={"detail": "not now"}))
     page.click("#txt2img_generate")
     expect(page.get_by_role("button", name="Stop: a red house at night")).to_be_visible()
     prompt.fill("a blue boat")
@@ -82,3 +84,45 @@ def test_the_palette_finds_a_field_by_automatic1111s_word(page: Page, prompt: Lo
     expect(page.get_by_role("dialog", name="Keys")).to_contain_text("weight of the selection")
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def asked(page: Page) -> dict[str, Any]:
+    with page.expect_request(JOBS) as request:
+        page.click("#txt2img_generate")
+    expect(page.get_by_role("alert").first).to_be_visible()
+    body = asked_pictures(request.value)
+    del body["force_task_id"]
+    return body
+
+
+def test_reset_makes_the_next_request_equal_to_a_first_one(page: Page, prompt: Locator) -> None:
+    page.route(JOBS, lambda route: route.fulfill(status=500, json={"detail": "not now"}))
+    prompt.fill("a red house")
+    first = asked(page)
+    for name, value in (("steps", "9"), ("width", "128"), ("batch_count", "3")):
+        page.fill(f"#txt2img_{name}", value)
+        page.keyboard.press("Tab")
+    folds = page.locator(
+        "#txt2img_hr, #txt2img_advanced, #txt2img_controlnet, #txt2img_script_container"
+    )
+    for title in folds.locator(".title").all():
+        title.click()
+    page.fill("#txt2img_hires_steps", "7")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("switch", name="Hires fix")).to_be_checked()  # touched, so it is used
+    page.fill("#txt2img_hr_scale", "1.5")
+    page.keyboard.press("Tab")
+    page.locator("#txt2img_tiling").evaluate("(field) => field.click()")
+    page.locator("#txt2img_controlnet").get_by_role("switch").first.evaluate("(e) => e.click()")
+    expect(page.locator("#txt2img_hr .revert")).to_have_text("2 changed, revert")
+    expect(page.locator("#txt2img_controlnet .revert")).to_have_text("1 changed, revert")
+    expect(page.locator(".changed")).to_have_count(6)
+    changed = asked(page)
+    assert changed["enable_hr"]
+    page.locator("#txt2img_hr .revert").click()
+    expect(page.get_by_role("switch", name="Hires fix")).not_to_be_checked()
+    page.get_by_role("button", name="Reset to defaults").click()
+    expect(page.locator(".changed, .revert")).to_have_count(0)
+    assert asked(page) == first
+    page.get_by_role("button", name="Undo").last.click()
+    expect(page.locator("#txt2img_steps")).to_have_value("9")

@@ -21,6 +21,7 @@ import { newUnit, type ControlUnit } from './controlUnits'
 import { createDefaults, useFields, type Fields, type GenerationKind } from './useFields'
 import { promptLines } from './drawingJobs'
 import { newTask, useGeneration } from './useGeneration'
+import { provideFormChanges } from './useFormChanges'
 import { revealRefused, useFailureText, useRefusedFields } from './useRefusals'
 import { useShortcuts } from './useShortcuts'
 import { applyInfotext } from './applyInfotext'
@@ -187,6 +188,7 @@ export function useGenerationForm(kind: GenerationKind, catalogue: Catalogue, { 
   /** The same without what is long to send and adds nothing to the price. */
   const pricedContext = (): RequestContext => ({ ...requestContext(), units: [], panels: {} })
 
+  provideFormChanges(kind, fields, units, (act) => changeUndoably(t('undo.fold'), act))
   useFormCommands({
     ...{ kind, open, fields, catalogue, reset, running: work.running },
     generate: () => void generate(),
