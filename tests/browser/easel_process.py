@@ -119,6 +119,14 @@ def expect_toast(page: "Page", words: str) -> None:
     until(page, "words => toasts.some((each) => each.includes(words))", words)
 
 
+def keep_undo(page: "Page") -> None:
+    """Let messages with Undo stay for as long as a busy machine needs to press it."""
+    page.evaluate("""() => {
+        const real = window.setTimeout
+        window.setTimeout = (act, ms, ...given) => real(act, ms === 10_000 ? 1e6 : ms, ...given)
+    }""")
+
+
 def until(page: "Page", condition: str, given: object = None) -> None:
     """Wait until the page finds this true; the page's policy forbids ``wait_for_function``."""
     wait_until(lambda: page.evaluate(condition, given), polls=PAGE_POLLS, message=condition)

@@ -5,10 +5,10 @@ import re
 
 import pytest
 import requests
-from easel_process import WIDTH, Easel, eventually, expect_toast
+from easel_process import WIDTH, Easel, eventually, expect_toast, keep_undo
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.wait import TIMEOUT
+from tests.wait import TIMEOUT, wait_until
 
 pytestmark = pytest.mark.browser
 INK = {"name": "ink", "prompt": "ink drawing of {prompt}", "negative_prompt": "colour"}
@@ -29,12 +29,34 @@ def sheet(page: Page) -> Locator:
     return page.get_by_role("dialog", name=re.compile("Styles|预设样式"))
 
 
+MESSAGE = """() => {
+    const message = [...document.querySelectorAll('.el-message')].at(-1)
+    const at = ({ x, y, width, height }) => document.elementFromPoint(x + width / 2, y + height / 2)
+    const icon = message.querySelector('.el-message__icon').getBoundingClientRect()
+    const undo = message.querySelector('.undo')
+    const { top } = message.getBoundingClientRect()
+    const dialog = document.querySelector('dialog').getBoundingClientRect()
+    return {
+        pressable: at(undo.getBoundingClientRect()) === undo,
+        letsThrough: !message.contains(at(icon)),
+        coversNothing: dialog.bottom <= top,
+    }
+}"""
+
+
+def expect_undo_above(page: Page) -> None:
+    """Wait until a message with Undo lies in front of the dialog, and nothing of it behind one."""
+    wanted = {"pressable": True, "letsThrough": True, "coversNothing": True}
+    wait_until(lambda: page.evaluate(MESSAGE) == wanted, message=str(page.evaluate(MESSAGE)))
+
+
 def write(page: Page, name: str, prompt: str, negative: str = "") -> None:
     for label, text in (("name", name), ("prompt", prompt), ("negative", negative)):
         page.fill(f"#style_{label}", text)
 
 
 def test_a_style_is_made_drawn_with_changed_and_thrown_away(page: Page, easel: Easel) -> None:
+    keep_undo(page)
     page.fill("#prompt", "a red house")
     page.get_by_role("button", name="New style").click()
     save = sheet(page).get_by_role("button", name="Save")
@@ -66,7 +88,17 @@ def test_a_style_is_made_drawn_with_changed_and_thrown_away(page: Page, easel: E
     sheet(page).get_by_role("button", name="Delete").click()
     expect_toast(page, "pen is deleted")
     expect(page.locator("#style_name")).to_have_value("")
-    page.keyboard.press("Escape")
+    expect_undo_above(page)
+    page.focus("#style_name")
+    page.keyboard.press("F8")
+    expect(sheet(page).get_by_role("button", name="Undo")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#style_name")).to_be_focused()
+    expect(own.get_by_role("button")).to_have_text(["pen", "New style"])
+    own.get_by_role("button", name="pen").click()
+    sheet(page).get_by_role("button", name="Delete").click()
+    page.keyboard.press("Escape")  # the message stays, in front of the page
+    expect(sheet(page)).to_have_count(0)
     page.get_by_role("button", name="Undo").click()
     page.get_by_role("button", name="Styles", exact=True).click()
     expect(own.get_by_role("button")).to_have_text(["pen", "New style"])

@@ -10,6 +10,7 @@ export const KEY_GROUPS = [
       ['Esc', 'keys.interrupt'],
       ['← →', 'keys.pictures'],
       ['S', 'keys.save'],
+      ['F8', 'keys.message'],
     ],
   },
   {
