@@ -63,9 +63,13 @@ export default function mount(element, easel) {
     const element = field
     const area = element && handleOf(element)
     if (!area || area.selectionStart !== area.selectionEnd) return close()
-    for (const candidate of sought(area.value, area.selectionStart)) {
+    const text = area.value
+    const caret = area.selectionStart
+    for (const candidate of sought(text, caret)) {
       const found = await offersFor(candidate, mine.signal)
       if (mine.signal.aborted || element !== field) return
+      // Offers for another text or place would be written into the midst of this one.
+      if (area.value !== text || area.selectionStart !== caret) return
       if (found.length > 0) return open(candidate, found)
     }
     close()

@@ -56,6 +56,27 @@ test('what is shown stays until the new answer is there', async () => {
   expect(listing.at(2)).toBeUndefined()
 })
 
+test('a reload that a later one overtakes ends with it', async () => {
+  const waiting: (() => void)[] = []
+  const listing = useListing(raise)
+  await listing.open(folder(3))
+  const slow: Source = async (offset, limit) => {
+    await new Promise<void>((done) => waiting.push(done))
+    return folder(4)(offset, limit)
+  }
+  void listing.open(slow)
+  let over = false
+  const first = listing.refresh().then(() => (over = true))
+  void listing.refresh()
+  waiting[0]!()
+  waiting[1]!()
+  await soon()
+  expect(over).toBe(false)
+  waiting[2]!()
+  await first
+  expect(listing.at(3)?.name).toBe('f3')
+})
+
 test('a late answer of the folder before is not shown', async () => {
   const listing = useListing(raise)
   let answer: (() => void) | null = null

@@ -30,6 +30,7 @@ export function useListing(onError: (error: unknown) => void) {
   let source: Source | null = null
   let requestedPages = new Set<number>()
   let generation = 0 // answers of an earlier round are not kept
+  let latest: Promise<void> = Promise.resolve() // the reload that was begun last
   let visible = { first: 0, last: PAGE }
 
   /** Switch to another source. */
@@ -42,8 +43,15 @@ export function useListing(onError: (error: unknown) => void) {
     await refresh()
   }
 
-  /** Reload the visible pages; the old ones stay until the answer arrives. */
+  /** Reload the visible pages; the old ones stay until the answer arrives, or that of a later reload. */
   async function refresh() {
+    let awaited: Promise<void>
+    latest = reload()
+    do await (awaited = latest)
+    while (awaited !== latest)
+  }
+
+  async function reload() {
     if (!source) return
     const startedIn = ++generation
     requestedPages = new Set()
