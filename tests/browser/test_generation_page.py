@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from easel_process import JOBS, eventually, until
+from easel_process import JOBS, eventually
 from page_pictures import share_of, shown_picture
 from playwright.sync_api import Page, Route, expect
 
