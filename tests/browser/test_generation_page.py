@@ -119,7 +119,7 @@ def test_a_batch_is_shown_picture_by_picture(page: Page) -> None:
     earlier = page.locator("#html_info_txt2img")
     expect(earlier).to_contain_text("Steps: 2")
     page.fill("#prompt", "a blue boat")
-    number(page, "steps", 40)
+    number(page, "steps", 16)
     number(page, "batch_count", 4)
     page.evaluate(KEEP_BATCH)
     page.click("#txt2img_generate")
