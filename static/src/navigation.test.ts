@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 
-import { currentTab, pendingTransfer, sendPrompt, sendTo, takeTransfer } from './navigation'
+import { currentTab, pendingTransfer, sendParts, sendPrompt, sendTo, takeTransfer } from './navigation'
 
 test('a picture for inpainting opens image to image, and is taken once', () => {
   const image = new Blob(['x'])
@@ -16,4 +16,10 @@ test('a prompt alone carries no picture', () => {
   sendPrompt('txt2img', 'a dog', 'cats')
   expect(currentTab.value).toBe('txt2img')
   expect(takeTransfer('txt2img')).toMatchObject({ image: null, words: { prompt: 'a dog', negative: 'cats' } })
+})
+
+test('a seed alone goes into the form that is named', () => {
+  sendParts('img2img', { seed: 41 })
+  expect(currentTab.value).toBe('img2img')
+  expect(takeTransfer('img2img')).toMatchObject({ image: null, infotext: '', seed: 41 })
 })

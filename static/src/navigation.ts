@@ -10,6 +10,8 @@ export interface Transfer {
   infotext: string
   again: boolean // what came of this section goes back into it; its fields and mask stay
   words?: PromptText // these alone: nothing but the prompt is changed
+  seed?: number // this alone
+  control?: Blob // this alone: a picture for a ControlNet unit
 }
 
 export interface PromptText {
@@ -29,6 +31,12 @@ export function sendTo(to: Destination, image: Blob | null, infotext = '', again
 /** Open a section and pass it a prompt. */
 export function sendPrompt(to: 'txt2img' | 'img2img', prompt: string, negative?: string) {
   pendingTransfer.value = { to, image: null, infotext: '', again: false, words: { prompt, negative } }
+  currentTab.value = to
+}
+
+/** Open a form and pass it a seed alone, or a picture for ControlNet. */
+export function sendParts(to: 'txt2img' | 'img2img', parts: Pick<Transfer, 'seed' | 'control'>) {
+  pendingTransfer.value = { to, image: null, infotext: '', again: false, ...parts }
   currentTab.value = to
 }
 
