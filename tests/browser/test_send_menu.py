@@ -42,7 +42,7 @@ def saved(easel: Easel) -> list[Path]:
 
 def test_a_picture_goes_from_everywhere_to_everywhere(page: Page, easel: Easel) -> None:
     draw(page)
-    recent = page.locator("#gallery").get_by_role("button", name="a red house").first
+    recent = page.locator("#gallery").get_by_role("option", name="a red house").first
     expect(recent).to_be_visible()
     page.locator(".send:visible").click()
     expect(menu(page).get_by_role("menuitem")).to_have_text(ALL)
@@ -102,5 +102,5 @@ def test_a_viewer_is_offered_a_copy_alone(page: Page) -> None:
     told = {"scope": "read"}
     page.route("**/api/session", lambda route: route.fulfill(json={**route.fetch().json(), **told}))
     page.reload()
-    page.locator("#gallery").get_by_role("button", name="a red house").first.click(button="right")
+    page.locator("#gallery").get_by_role("option", name="a red house").first.click(button="right")
     expect(menu(page).get_by_role("menuitem")).to_have_text(["Download"])
