@@ -68,7 +68,7 @@ def test_a_link_opens_a_folder_a_picture_and_what_automatic1111_calls_so(
     page.evaluate("location.hash = '#train'")
     expect(page.locator("#tab_models").get_by_role("radio", name="Train")).to_be_checked()
     page.evaluate("location.hash = '#inpaint'")
-    expect(page.locator("#mode_img2img")).to_contain_text("Masked")
+    expect(page.get_by_role("radio", name="Inpaint", exact=True)).to_be_checked()
     page.evaluate(f"location.hash = '#files/data/{FOLDER}'")
     expect(page.get_by_role("option", name=entry_name("00002-2.png"))).to_be_visible()
     page.goto(f"{easel.url}/#gallery/data/{FOLDER}/00001-1.png")
