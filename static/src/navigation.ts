@@ -1,5 +1,7 @@
 /** The open section, and transfers of pictures and prompts between sections. */
-import { ref, shallowRef } from 'vue'
+import { computed, reactive, ref, shallowRef, type WritableComputedRef } from 'vue'
+
+import type { Place } from './shell/routes'
 
 export type Destination = 'txt2img' | 'img2img' | 'inpaint' | 'extras'
 
@@ -10,6 +12,8 @@ export interface Transfer {
   infotext: string
   again: boolean // what came of this section goes back into it; its fields and mask stay
   words?: PromptText // these alone: nothing but the prompt is changed
+  seed?: number // this alone
+  control?: Blob // this alone: a picture for a ControlNet unit
 }
 
 export interface PromptText {
@@ -18,6 +22,37 @@ export interface PromptText {
 }
 
 export const currentTab = ref('txt2img')
+const opened = reactive<Record<string, string>>({}) // in each section
+
+/** The open section and what is open in it, as the address tells. */
+export const currentPlace = computed<Place>(() => ({
+  section: currentTab.value,
+  rest: opened[currentTab.value] ?? '',
+}))
+
+/** Open a place; '' leaves what a section has open, which then tells it. */
+export function goTo({ section, rest }: Place) {
+  opened[section] = rest
+  currentTab.value = section
+}
+
+/** What is open in a section: a folder, a picture; '' for what it begins with. */
+export function useOpened(section: string): WritableComputedRef<string> {
+  return computed({ get: () => opened[section] ?? '', set: (rest) => (opened[section] = rest) })
+}
+
+/** Which of a section's views is open; the first is what it begins with. */
+export function useOpenedView<T extends string>(
+  section: string,
+  views: () => readonly T[],
+): WritableComputedRef<T> {
+  const rest = useOpened(section)
+  return computed({
+    get: () => views().find((each) => each === rest.value) ?? views()[0]!,
+    set: (view) => (rest.value = view === views()[0] ? '' : view),
+  })
+}
+
 export const pendingTransfer = shallowRef<Transfer | null>(null)
 
 /** Open a section and pass it a picture and an infotext. */
@@ -29,6 +64,12 @@ export function sendTo(to: Destination, image: Blob | null, infotext = '', again
 /** Open a section and pass it a prompt. */
 export function sendPrompt(to: 'txt2img' | 'img2img', prompt: string, negative?: string) {
   pendingTransfer.value = { to, image: null, infotext: '', again: false, words: { prompt, negative } }
+  currentTab.value = to
+}
+
+/** Open a form and pass it a seed alone, or a picture for ControlNet. */
+export function sendParts(to: 'txt2img' | 'img2img', parts: Pick<Transfer, 'seed' | 'control'>) {
+  pendingTransfer.value = { to, image: null, infotext: '', again: false, ...parts }
   currentTab.value = to
 }
 

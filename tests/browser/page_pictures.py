@@ -13,6 +13,12 @@ def shown_picture(page: Page) -> Image.Image:
     return Image.open(download.value.path())
 
 
+def send(page: Page, action: str) -> None:
+    """Pick an action of the menu "Send to" that the picture in sight has."""
+    page.locator(".send:visible").first.click()
+    page.get_by_role("menu", name="Send to").get_by_role("menuitem", name=action).click()
+
+
 def share_of(pixels: NDArray[np.int16], colour: str) -> float:
     """The share (0..1) of pixels (h, w, 3) whose strongest channel is clearly ``colour``."""
     at = ("red", "green", "blue").index(colour)

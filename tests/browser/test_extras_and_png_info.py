@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from easel_process import JOBS, asked_pictures, eventually
+from page_pictures import send
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from playwright.sync_api import Page, expect
@@ -25,7 +26,7 @@ def test_a_picture_tells_its_settings_and_hands_them_on(page: Page, picture: Pat
     page.get_by_role("button", name="PNG info").click()
     page.set_input_files("#tab_pnginfo input[type=file]", picture)
     expect(page.locator("#tab_pnginfo dl").first).to_contain_text("DPM++ SDE Karras")
-    page.get_by_role("button", name="To text to image").click()
+    send(page, "Use its settings")
     expect(page.locator("#prompt")).to_have_value("a cat")
     expect(page.locator("#negative")).to_have_value("dog")
     expect(page.locator("#txt2img_width")).to_have_value("320")
@@ -40,7 +41,7 @@ def test_a_picture_is_enlarged_and_handed_on(page: Page, picture: Path) -> None:
     page.keyboard.press("Tab")
     page.click("#extras_generate")
     eventually(expect(page.locator("#tab_extras .sizes")).to_have_text, "64 × 48 → 128 × 96")
-    page.get_by_role("button", name="Send to image to image").click()
+    send(page, "Use as source")
     expect(page.locator("#mode_img2img")).to_contain_text("128 × 96")
 
 

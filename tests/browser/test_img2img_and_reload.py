@@ -9,7 +9,7 @@ import pytest
 import requests
 from easel_process import JOBS, Easel, asked_pictures, eventually, until
 from numpy.typing import NDArray
-from page_pictures import shown_picture
+from page_pictures import send, shown_picture
 from PIL import Image
 from playwright.sync_api import Page, expect
 
@@ -62,7 +62,7 @@ def test_hires_fix_by_the_page_is_that_of_the_api(page: Page, easel: Easel) -> N
 def test_only_what_is_painted_changes(page: Page) -> None:
     simple(page, "a red house", steps=2)
     before = pixels(draw_picture(page))
-    page.click("#txt2img_send_to_inpaint")
+    send(page, "Inpaint")
     expect(page.locator("#prompt")).to_have_value("a red house")
     until(page, "document.querySelector('#img2maskimg canvas')?.offsetHeight > 50")
     box = page.locator("#img2maskimg canvas").first.bounding_box()

@@ -45,7 +45,8 @@ class LoggedIn(TypedDict):
 class SessionFacts(TypedDict):
     """Who is logged in, and what this service is; sizes in pixels, by checkpoint.
 
-    ``provider``: whether one may log in with an OpenID Connect provider.
+    ``provider``: whether one may log in with an OpenID Connect provider. ``hidden_tabs``: names of
+    sections that the page does not show.
     """
 
     user: str
@@ -60,6 +61,7 @@ class SessionFacts(TypedDict):
     login: bool
     accounts: bool
     provider: bool
+    hidden_tabs: list[str]
 
 
 def login_form(note: str = "", status: int = 200, name: str = "") -> Response:
@@ -158,8 +160,19 @@ def add_session(login: Blueprint, services: Services) -> None:
                 "login": not services.credentials.open_to_all,
                 "accounts": services.accounts is not None,
                 "provider": PROVIDER_LOGIN in current_app.view_functions,
+                "hidden_tabs": hidden_tabs(services),
             }
         )
+
+
+def hidden_tabs(services: Services) -> list[str]:
+    """What ``--always-hide-tabs`` names, and the option, which cannot hide the settings."""
+    given = [name.strip() for text in services.config.hidden_tabs for name in text.split(",")]
+    chosen = services.options.get().get("hidden_tabs")
+    names = [str(name).strip() for name in chosen] if isinstance(chosen, list) else []
+    return [name for name in given if name] + [
+        name for name in names if name and name.lower() != "settings"
+    ]
 
 
 def current_checkpoint(services: Services) -> ModelFile | None:

@@ -142,6 +142,7 @@ class Config:
     root_extensions: bool = False  # users have the data directory's plugins too
     controlnet_dirs: tuple[Path, ...] = ()
     styles_files: tuple[Path, ...] = ()
+    hidden_tabs: tuple[str, ...] = ()  # of the page, as given: with commas between names
     enforced_options: tuple[str, ...] = ()  # that users may not change
     tls_keyfile: Path | None = None
     tls_certfile: Path | None = None

@@ -925,6 +925,14 @@ FLAGS: tuple[Flag, ...] = (
         MODELS, "Easel downloads nothing on its own.", "no-download-sd-model do-not-download-clip"
     ),
     *_ignored_flags(MODELS, ELSEWHERE, "public-cache"),
+    Flag(
+        "always-hide-tabs",
+        "texts",
+        "hidden_tabs",
+        "Sections that the page does not show, by AUTOMATIC1111's name or label, or a plugin's "
+        "title; with commas between them, repeats. It is no lock: the API answers as before.",
+        PAGE,
+    ),
     *_ignored_flags(
         PAGE,
         "The page is Easel's own.",
@@ -933,7 +941,7 @@ FLAGS: tuple[Flag, ...] = (
             "disable-console-progressbars ui-debug-mode no-prompt-history "
             "show-negative-prompt just-ui"
         ),
-        "theme gradio-img2img-tool gradio-inpaint-tool always-hide-tabs server-path",
+        "theme gradio-img2img-tool gradio-inpaint-tool server-path",
     ),
     *_ignored_flags(PAGE, "A user's name is who logs in (--accounts).", "", "uid"),
     *_ignored_flags(

@@ -351,7 +351,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("localization", "None", "ui", idle=True),
     Option("quicksettings_list", ["sd_model_checkpoint"], "ui"),
     Option("ui_tab_order", [], "ui", idle=True),
-    Option("hidden_tabs", [], "ui", idle=True),
+    Option("hidden_tabs", [], "ui"),
     Option("ui_reorder_list", [], "ui", idle=True),
     Option("gradio_theme", "Default", "ui", idle=True),
     Option("gradio_themes_cache", True, "ui", idle=True),

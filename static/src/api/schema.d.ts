@@ -5052,7 +5052,8 @@ export interface components {
          * SessionFacts
          * @description Who is logged in, and what this service is; sizes in pixels, by checkpoint.
          *
-         *     ``provider``: whether one may log in with an OpenID Connect provider.
+         *     ``provider``: whether one may log in with an OpenID Connect provider. ``hidden_tabs``: names of
+         *     sections that the page does not show.
          */
         SessionFacts: {
             accounts: boolean;
@@ -5063,6 +5064,7 @@ export interface components {
             };
             edition: string;
             filebrowser: boolean;
+            hidden_tabs: string[];
             login: boolean;
             owner: boolean;
             provider: boolean;

@@ -12,6 +12,7 @@ export interface Session {
   login?: boolean // whether logging in is a thing here
   scope?: string // what the user may do: owner, user, generate, read or metrics
   accounts?: boolean // whether users have accounts here
+  hidden_tabs?: string[] // sections not to show, by any of their names
   provider?: boolean // whether one may log in with an OpenID Connect provider
 }
 

@@ -20,7 +20,8 @@ test('beside all entries the menu is about the folder', () => {
 })
 
 test('one entry can be opened, shared and renamed; several cannot', () => {
-  expect(names('image')).toEqual(['open', 'download', 'share', 'cut', 'copy', 'rename', 'discard'])
+  expect(names('text')).not.toContain('send')
+  expect(names('image')).toEqual(['open', 'download', 'send', 'share', 'cut', 'copy', 'rename', 'discard'])
   expect(names('image', 2)).toEqual(['download', 'cut', 'copy', 'discard'])
 })
 

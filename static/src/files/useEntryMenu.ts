@@ -40,6 +40,7 @@ export function useEntryMenu({ activeView, selection }: FileManager, { menu }: F
           icon: 'download',
         },
       ],
+      [single && kind === 'image', { name: 'send', label: t('send.title'), icon: 'right' }],
       [single, { name: 'share', label: t('files.share.act'), icon: 'link' }],
       [true, { name: 'cut', label: t('files.cut'), icon: 'scissors', keys: 'Ctrl X', apart: true }],
       [true, { name: 'copy', label: t('files.copy'), icon: 'copy', keys: 'Ctrl C' }],

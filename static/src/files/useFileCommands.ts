@@ -1,6 +1,8 @@
 /** Commands of the files tab: what the toolbar, the context menu and the keyboard run. */
 import { computed, ref, shallowRef, type Ref } from 'vue'
 
+import { sendableFile } from '../send/sendable'
+import { sendMenu } from '../send/sendMenu'
 import { downloadEntries } from './downloads'
 import { isUnreadable } from './entryKinds'
 import type { FileManager } from './useFileManager'
@@ -30,6 +32,7 @@ export function useFileCommands(manager: FileManager, { list, filePicker, folder
   const nameDialog = ref<'folder' | 'text' | null>(null)
   const sharedPath = ref('') // "" while the dialog is closed
   const menu = shallowRef<OpenMenu | null>(null)
+  let menuPlace = { x: 0, y: 0 } // of the menu that was opened last
   const selectedItems = computed(() => listing.loaded.value.filter((one) => selected.value.has(one.path)))
   const item = computed(() => (count.value === 1 ? (selectedItems.value[0] ?? null) : null))
 
@@ -61,6 +64,7 @@ export function useFileCommands(manager: FileManager, { list, filePicker, folder
   }
 
   function openMenu(at: OpenMenu['at'], one: Item | null) {
+    menuPlace = at
     menu.value = { at, item: one }
   }
 
@@ -85,6 +89,18 @@ export function useFileCommands(manager: FileManager, { list, filePicker, folder
     }
   }
 
+  /** The menu of a picture, where that of the file was. */
+  function sendOn(one: Item) {
+    const from = list.value?.$el ?? null
+    sendMenu.value = { picture: sendableItem(one), at: menuPlace, from }
+  }
+
+  const sendableItem = (one: Item) =>
+    sendableFile(one, null, () => {
+      void manager.refresh()
+      return () => void manager.refresh()
+    })
+
   const commands: Record<string, (menuItem: Item | null) => void> = {
     folder: () => (nameDialog.value = 'folder'),
     text: () => (nameDialog.value = 'text'),
@@ -96,6 +112,7 @@ export function useFileCommands(manager: FileManager, { list, filePicker, folder
     open: (one) => one && openEntry(one),
     show: (one) => one && void manager.goTo(one),
     download,
+    send: (one) => one && sendOn(one),
     share: () => (sharedPath.value = item.value?.path ?? ''),
     cut: () => manager.setClipboard(true),
     copy: () => manager.setClipboard(false),
@@ -119,6 +136,7 @@ export function useFileCommands(manager: FileManager, { list, filePicker, folder
     focusList,
     openEntry,
     closePreview,
+    sendableItem,
     rename,
     download,
     openMenu,

@@ -43,6 +43,11 @@ export function newUnit(): ControlUnit {
   }
 }
 
+/** The unit for a picture that is sent here: one that is free, else the first. */
+export function unitFor(units: readonly ControlUnit[]): ControlUnit | undefined {
+  return units.find(({ on, image }) => !on && image === null) ?? units[0]
+}
+
 export function toApiUnit(unit: ControlUnit): Record<string, unknown> {
   return {
     enabled: unit.on,

@@ -171,6 +171,15 @@ export function useGeneration(kind: GenerationKind) {
     if (shown.value) await api.skip(shown.value.task).catch(() => undefined)
   }
 
+  /** Take a picture out of this visit's; the answer puts it back. */
+  function remove(picture: Picture): () => void {
+    const all = pictures.value
+    const at = all.indexOf(picture)
+    pictures.value = all.filter((each) => each !== picture)
+    chosen.value = Math.max(0, Math.min(chosen.value, pictures.value.length - 1))
+    return () => (pictures.value = [...pictures.value.slice(0, at), picture, ...pictures.value.slice(at)])
+  }
+
   /** Select the picture `by` places further, clamped to the list. */
   function move(by: number) {
     chosen.value = Math.min(Math.max(chosen.value + by, 0), Math.max(pictures.value.length - 1, 0))
@@ -193,6 +202,7 @@ export function useGeneration(kind: GenerationKind) {
     stop,
     interrupt,
     skip,
+    remove,
     move,
   }
 }

@@ -1,2 +1,3 @@
 /** Modes of img2img. */
-export type Mode = 'image' | 'sketch' | 'inpaint' | 'inpaintSketch' | 'batch'
+export const MODES = ['image', 'sketch', 'inpaint', 'inpaintSketch', 'batch'] as const
+export type Mode = (typeof MODES)[number]

@@ -467,6 +467,14 @@ def test_session_tells_the_page_what_it_needs(house: Any) -> None:
     assert session["checkpoint"] == "deliberate_v2.safetensors"
 
 
+def test_session_tells_which_sections_are_hidden(build: Any) -> None:
+    house = build(hidden_tabs=("Train, modelmerger", "Settings"))
+    client = house.client()
+    client.post("/sdapi/v1/options", json={"hidden_tabs": ["Extras", "Settings", ""]})
+    told = client.get("/api/session").get_json()["hidden_tabs"]
+    assert told == ["Train", "modelmerger", "Settings", "Extras"]
+
+
 def test_the_size_that_a_checkpoint_prefers(house: Any) -> None:
     folder = house.data_dir / "models/Stable-diffusion"
     write_checkpoint(folder / "a.safetensors", {"easel.preferred_size": "256x256"})
