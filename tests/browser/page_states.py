@@ -6,7 +6,7 @@ switch language and light meanwhile (``in_language``, ``in_light``).
 
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -77,28 +77,13 @@ def in_light(page: Page, light: str) -> None:
     until(page, f"{DARK} === {'true' if light == 'dark' else 'false'}")
 
 
-def states(page: Page, picture: Path) -> Iterator[str]:
-    """Bring the page into each state; what each is called."""
+def states(page: Page, part: str, picture: Path) -> Iterator[str]:
+    """Bring the page into each state of a part of it; what each is called."""
+    page.wait_for_selector("header nav button:nth-child(8)", state="attached")
+    go(page, "Text to image")
     page.wait_for_selector("#txt2img_controlnet")
     page.evaluate(STILL)
-    yield "first"
-    for part in (drawing, dialogs, cards, jobs):
-        yield from part(page)
-    yield from canvas(page, picture)
-    for name in ("Enlarge", "PNG info"):
-        if go(page, name):
-            page.locator("main input[type=file]").first.set_input_files(picture)
-            expect(page.locator("main img").first).to_be_visible()
-            yield from with_folds(page, name)
-    yield from models(page)
-    yield from gallery(page)
-    yield from files(page)
-    yield from settings(page)
-    sections = page.get_by_role("navigation", name="Sections").get_by_role("button")
-    for name in [name for name in sections.all_inner_texts() if name not in VISITED]:
-        go(page, name)
-        page.wait_for_load_state("networkidle")
-        yield from with_folds(page, name)
+    yield from PARTS[part](page, picture)
 
 
 def go(page: Page, name: str) -> bool:
@@ -160,8 +145,9 @@ def lists(page: Page, name: str) -> Iterator[str]:
         expect(shown).to_have_count(0)
 
 
-def drawing(page: Page) -> Iterator[str]:
+def drawing(page: Page, picture: Path) -> Iterator[str]:
     """The form of text to image with all that it has, also with what is wrong marked."""
+    yield "first"
     page.click("#txt2img_subseed_show")
     for switch in page.locator("main .fold .head .el-switch").all():
         switch.click()
@@ -182,7 +168,7 @@ def choose_script(page: Page, name: str) -> None:
     page.get_by_role("option", name=name, exact=True).click()
 
 
-def dialogs(page: Page) -> Iterator[str]:
+def dialogs(page: Page, picture: Path) -> Iterator[str]:
     """What opens above every section, and what belongs to the prompt."""
     for opener in ("Earlier prompts", "Styles", "New style"):
         if page.get_by_role("button", name=opener, exact=True).filter(visible=True).count():
@@ -197,7 +183,7 @@ def dialogs(page: Page) -> Iterator[str]:
         yield "keys"
 
 
-def cards(page: Page) -> Iterator[str]:
+def cards(page: Page, picture: Path) -> Iterator[str]:
     """The cards of models."""
     for place in ("#checkpoint", "#txt2img_extra_networks"):
         page.click(place)
@@ -206,7 +192,7 @@ def cards(page: Page) -> Iterator[str]:
             yield f"cards of {place}"
 
 
-def jobs(page: Page) -> Iterator[str]:
+def jobs(page: Page, picture: Path) -> Iterator[str]:
     """Jobs that run and wait, a picture in work, and the picture that was drawn."""
     page.fill("#prompt", "a red house")
     for name in ("steps", "width", "height"):
@@ -247,7 +233,7 @@ def views(page: Page, within: str, look: Callable[[str], Iterator[str]]) -> Iter
         yield from look(f"{within} view {at + 1}")
 
 
-def models(page: Page) -> Iterator[str]:
+def models(page: Page, picture: Path) -> Iterator[str]:
     """Cards, a card, and what is made of models."""
     go(page, "Models")
     expect(page.locator(".card").first).to_be_visible()
@@ -257,7 +243,7 @@ def models(page: Page) -> Iterator[str]:
     yield from views(page, "#tab_models", lambda name: with_folds(page, name))
 
 
-def gallery(page: Page) -> Iterator[str]:
+def gallery(page: Page, picture: Path) -> Iterator[str]:
     """Pictures on the disk: found, opened, compared, as a grid, on boards."""
     go(page, "Gallery")
     grid = page.get_by_role("listbox", name="Pictures on the disk")
@@ -298,7 +284,7 @@ def gallery(page: Page) -> Iterator[str]:
     yield "a board"
 
 
-def files(page: Page) -> Iterator[str]:
+def files(page: Page, picture: Path) -> Iterator[str]:
     """The tree, a file with its preview, its menu, its link; the trash and one's own links."""
     go(page, "Files")
     places = page.get_by_role("navigation", name="Places")
@@ -325,7 +311,7 @@ def files(page: Page) -> Iterator[str]:
         yield f"files: {place}"
 
 
-def settings(page: Page) -> Iterator[str]:
+def settings(page: Page, picture: Path) -> Iterator[str]:
     """The first groups of options; of all of them tells test_settings_tab."""
     go(page, "Settings")
     groups = page.locator("#tab_settings .sections button")
@@ -334,3 +320,31 @@ def settings(page: Page) -> Iterator[str]:
         groups.nth(at).click()
         expect(groups.nth(at)).to_have_attribute("aria-current", "true")
         yield f"settings {at + 1}"
+
+
+def pictures(page: Page, picture: Path) -> Iterator[str]:
+    """Sections that take a picture."""
+    for name in ("Enlarge", "PNG info"):
+        if go(page, name):
+            page.locator("main input[type=file]").first.set_input_files(picture)
+            expect(page.locator("main img").first).to_be_visible()
+            yield from with_folds(page, name)
+
+
+def plugins(page: Page, picture: Path) -> Iterator[str]:
+    """Sections of plugins, and their list."""
+    sections = page.get_by_role("navigation", name="Sections").get_by_role("button")
+    for name in [name for name in sections.all_inner_texts() if name not in VISITED]:
+        go(page, name)
+        page.wait_for_load_state("networkidle")
+        yield from with_folds(page, name)
+
+
+PARTS: Mapping[str, Callable[[Page, Path], Iterator[str]]] = {
+    part.__name__: part
+    for part in (
+        *(drawing, dialogs, cards, jobs, canvas, pictures, models, gallery, files),
+        *(settings, plugins),
+    )
+}
+"""The page in parts that are looked at one by one, in this order."""

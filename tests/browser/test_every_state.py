@@ -3,13 +3,14 @@
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 from easel_process import ROOT, Easel, running_easel
-from page_states import bring_files, in_language, in_light, prepare, states
+from page_states import PARTS, bring_files, in_language, in_light, prepare, states
 from PIL import Image
 from playwright.sync_api import Browser, Page
 
@@ -107,11 +108,19 @@ def foreign(words: list[str], language: str, names: set[str]) -> list[str]:
     return [text for text in latin if text not in same and not text.startswith("English")]
 
 
+@dataclass(frozen=True)
+class Walked:
+    """A page whose states are looked at."""
+
+    page: Page
+    picture: Path
+    names: set[str]
+
+
 @pytest.fixture(scope="module")
-def found(
+def walked(
     browser: Browser, page_and_browser: None, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, list[str]]:
-    """What one walk finds: words, keys, and faults of axe."""
+) -> Iterator[Walked]:
     folder = tmp_path_factory.mktemp("easel")
     bring_files(folder / "data")
     Image.new("RGB", (64, 48), "red").save(folder / "picture.png")
@@ -120,36 +129,31 @@ def found(
         context = browser.new_context(locale="en-US", viewport={"width": 1440, "height": 900})
         page = context.new_page()
         page.goto(easel.url)
-        faults = look_at_all(page, folder / "picture.png", names_of(easel))
+        yield Walked(page, folder / "picture.png", names_of(easel))
         context.close()
-    return faults
 
 
-def look_at_all(page: Page, picture: Path, names: set[str]) -> dict[str, list[str]]:
-    faults: dict[str, list[str]] = {"zh": [], "en": [], "keys": [], "axe": []}
-    for state in states(page, picture):
-        for language in ("zh", "en"):
-            in_language(page, language)
-            words = [text for text in page.evaluate(WORDS) if not OWN.search(text)]
-            faults[language] += [f"{state}: {t}" for t in foreign(words, language, names)]
-            faults["keys"] += [f"{state}: {text}" for text in words if KEY.search(text)]
+def wrong_words(page: Page, names: set[str]) -> Iterator[str]:
+    for language in ("zh", "en"):
+        in_language(page, language)
+        words = [text for text in page.evaluate(WORDS) if not OWN.search(text)]
+        assert words
+        yield from (f"{language}: {text}" for text in foreign(words, language, names))
+        yield from (f"key: {text}" for text in words if KEY.search(text))
+
+
+def faults_of_axe(page: Page) -> Iterator[str]:
+    page.evaluate(AXE.read_text("utf-8"))
+    for light, rules in (("dark", ["color-contrast"]), ("light", ALL)):
+        in_light(page, light)
+        yield from (f"{light}: {fault}" for fault in page.evaluate(SERIOUS, rules))
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_every_state_speaks_both_languages_and_is_accessible(walked: Walked, part: str) -> None:
+    found = []
+    for state in states(walked.page, part, walked.picture):
+        found += [f"{state}, {fault}" for fault in wrong_words(walked.page, walked.names)]
         if AXE.is_file() and not SEEN.search(state):
-            page.evaluate(AXE.read_text("utf-8"))
-            for light, rules in (("dark", ["color-contrast"]), ("light", ALL)):
-                in_light(page, light)
-                faults["axe"] += [f"{state}, {light}: {t}" for t in page.evaluate(SERIOUS, rules)]
-    return faults
-
-
-def test_every_word_is_in_the_readers_language(found: dict[str, list[str]]) -> None:
-    assert found["zh"] == []
-    assert found["en"] == []
-
-
-def test_no_key_is_shown(found: dict[str, list[str]]) -> None:
-    assert found["keys"] == []
-
-
-@pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not installed (npm ci in static/)")
-def test_axe_finds_nothing_serious(found: dict[str, list[str]]) -> None:
-    assert found["axe"] == []
+            found += [f"{state}, {fault}" for fault in faults_of_axe(walked.page)]
+    assert found == []
