@@ -132,12 +132,21 @@ def compress_answer(answer: Response) -> Response:
         or not (answer.content_type or "").startswith(COMPRESSIBLE)
     ):
         return answer
-    answer.vary.add("Accept-Encoding")
+    add_vary(answer.headers, "Accept-Encoding")
     data = answer.get_data()
     if len(data) >= MIN_GZIP_BYTES and request.accept_encodings["gzip"] > 0:
         answer.set_data(gzip.compress(data, GZIP_LEVEL, mtime=0))
         answer.headers["Content-Encoding"] = "gzip"
     return answer
+
+
+def add_vary(headers: Headers, name: str) -> None:
+    """Tell caches that the answer depends on a header of the request; most have no such yet."""
+    known = headers.get("Vary")
+    if known is None:
+        headers.add("Vary", name)
+    elif name.lower() not in known.lower():
+        headers["Vary"] = f"{known}, {name}"
 
 
 def finish_request(answer: Response, config: "Config") -> Response:

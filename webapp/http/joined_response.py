@@ -19,6 +19,7 @@ class JoinedResponse(wsgi.Response):
     and wakes the client once more.
     """
 
+    headers_sent: bool
     _waiting_head = b""
 
     def default_headers(self) -> list[str]:
