@@ -37,22 +37,23 @@ class JoinedResponse(wsgi.Response):
         return lines
 
     def send_headers(self) -> None:
-        """Send the head; within :meth:`write` it waits for the body."""
-        self._make_head()
-        self._send_waiting()
+        """Send the head, unless :meth:`write` has made it, where it waits for the body."""
+        if not self.headers_sent:
+            self._make_head()
+            self._send_waiting()
 
     def write(self, arg: bytes) -> None:
         """Send a piece of the body, the first one with the head; an empty one sends that alone."""
-        self._make_head()
+        if not self.headers_sent:
+            self._make_head()
         super().write(arg)
         self._send_waiting()
 
     def _make_head(self) -> None:
-        if not self.headers_sent:
-            lines = self.default_headers()
-            lines.extend([f"{name}: {value}\r\n" for name, value in self.headers])
-            self._waiting_head = ("".join(lines) + "\r\n").encode("latin-1")
-            self.headers_sent = True
+        lines = self.default_headers()
+        lines.extend([f"{name}: {value}\r\n" for name, value in self.headers])
+        self._waiting_head = ("".join(lines) + "\r\n").encode("latin-1")
+        self.headers_sent = True
 
     def _send_waiting(self) -> None:
         head, self._waiting_head = self._waiting_head, b""
