@@ -7,6 +7,7 @@ from flask import Blueprint, Flask
 
 from webapp import error_handlers, middleware, service_metrics
 from webapp.access import auth
+from webapp.access.cookie_session import CookieSession
 from webapp.access.forwarded import ForwardedMiddleware, parse_networks
 from webapp.access.revoked_logins import LOGIN_SECONDS
 from webapp.files import public_paths
@@ -123,6 +124,7 @@ def create_app(services: "Services") -> Flask:
         SESSION_COOKIE_SECURE=config.speaks_tls,
         PERMANENT_SESSION_LIFETIME=timedelta(seconds=LOGIN_SECONDS),
     )
+    app.session_interface = CookieSession()
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     app.json.compact = True  # type: ignore[attr-defined]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from flask import Flask, Response, g, request
+from werkzeug.datastructures import Headers
 
 from webapp.access.auth import PREDICT_PATH
 from webapp.access.cors import ANY_ORIGIN, NULL_ORIGIN, AllowedOrigins
@@ -131,7 +132,7 @@ def compress_answer(answer: Response) -> Response:
         or not (answer.content_type or "").startswith(COMPRESSIBLE)
     ):
         return answer
-    answer.vary.add("Accept-Encoding")
+    add_vary(answer.headers, "Accept-Encoding")
     data = answer.get_data()
     if len(data) >= MIN_GZIP_BYTES and request.accept_encodings["gzip"] > 0:
         answer.set_data(gzip.compress(data, GZIP_LEVEL, mtime=0))
@@ -139,20 +140,42 @@ def compress_answer(answer: Response) -> Response:
     return answer
 
 
+def add_vary(headers: Headers, name: str) -> None:
+    """Tell caches that the answer depends on a header of the request; most have no such yet."""
+    known = headers.get("Vary")
+    if known is None:
+        headers.add("Vary", name)
+    elif name.lower() not in known.lower():
+        headers["Vary"] = f"{known}, {name}"
+
+
 def finish_request(answer: Response, config: "Config") -> Response:
     """Name the request and its time in the answer, and log it where the flags ask for that."""
     seconds = time.perf_counter() - g.get("began", time.perf_counter())
-    answer.headers["X-Process-Time"] = str(round(seconds, 4))
-    answer.headers["X-Request-Id"] = g.get("request_id", "")
-    answer.headers.setdefault("X-Content-Type-Options", "nosniff")
-    answer.headers.setdefault("X-Frame-Options", "SAMEORIGIN")
-    if policy := default_policy(answer.content_type or ""):
-        answer.headers.setdefault("Content-Security-Policy", policy)
+    add_headers(answer.headers, g.get("request_id", ""), seconds)
     if config.api_log and request.path.startswith(LOGGED_PATHS):
         log.info(api_line(answer, seconds))
     if config.time_log:
         log.info("%s %s took %.4f s", request.method, logged_path(), seconds)
     return answer
+
+
+def add_headers(headers: Headers, request_id: str, seconds: float) -> None:
+    """Add what every answer has. Its own headers are looked through once: they are a list."""
+    known = {name.lower(): value for name, value in headers}
+    if "x-process-time" in known or "x-request-id" in known:
+        headers.remove("X-Process-Time")
+        headers.remove("X-Request-Id")
+    headers.add("X-Process-Time", str(round(seconds, 4)))
+    headers.add("X-Request-Id", request_id)
+    if "x-content-type-options" not in known:
+        headers.add("X-Content-Type-Options", "nosniff")
+    if "x-frame-options" not in known:
+        headers.add("X-Frame-Options", "SAMEORIGIN")
+    if "content-security-policy" not in known:
+        policy = default_policy(known.get("content-type", ""))
+        if policy:
+            headers.add("Content-Security-Policy", policy)
 
 
 def logged_path() -> str:

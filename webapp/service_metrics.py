@@ -11,6 +11,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from flask import Flask, Response, g, has_app_context, request
@@ -66,12 +67,15 @@ def install(app: Flask, services: "Services") -> None:
         registry=registry,
     )
 
+    counter_of, seconds_of = cache(request_counter.labels), cache(request_seconds.labels)
+
     def count(answer: Response) -> Response:
-        route = request.url_rule.rule if request.url_rule else UNMATCHED
-        method = request.method if request.method in METHODS else OTHER
-        request_counter.labels(route, method, str(answer.status_code)).inc()
+        rule, method = request.url_rule, request.method
+        route = rule.rule if rule else UNMATCHED
+        method = method if method in METHODS else OTHER
+        counter_of(route, method, str(answer.status_code)).inc()
         now = time.perf_counter()
-        request_seconds.labels(route, method).observe(now - g.get("began", now))
+        seconds_of(route, method).observe(now - g.get("began", now))
         return answer
 
     app.after_request(count)

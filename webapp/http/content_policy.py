@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import re
+from functools import lru_cache
 
 PAGE_POLICY = "; ".join(
     (
@@ -32,6 +33,7 @@ PART_TYPES = (
 """Kinds that a page takes in, and that open nothing when they are looked at alone."""
 
 
+@lru_cache(maxsize=256)
 def default_policy(content_type: str) -> str:
     """The policy of an answer that has none; "" for scripts, styles, fonts, pictures and sounds.
 

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Generic, TypeVar
 from uuid import uuid4
 
+from webapp.queues.bell_pipes import BellPipes
+
 T = TypeVar("T")
 
 RECORD_BYTES = 8
@@ -94,6 +96,7 @@ class Notifier:
         self.folder = folder
         self._lock = threading.Lock()
         self.subscribers: Subscribers[bytes] = Subscribers()
+        self._others = BellPipes(folder)
         self._path: Path | None = None
         self._pipe: int | None = None
         self._pipes_unusable = False
@@ -108,21 +111,20 @@ class Notifier:
                 event, POLL_SECONDS_WITHOUT_PIPES if self._pipes_unusable else POLL_SECONDS
             )
 
-    def notify(self, topic: str) -> None:
-        """Wake all subscribers of the topic, in this process and in others. Never fails."""
-        record = record_of(topic)
-        self.subscribers.wake(record)
-        with suppress(OSError):
-            for name in os.listdir(self.folder):
-                path = self.folder / name
-                if path != self._path and name.endswith(".pipe"):
-                    write_record(path, record)
+    def notify(self, *topics: str) -> None:
+        """Wake all subscribers of the topics, in this process and in others. Never fails."""
+        records = [record_of(topic) for topic in topics]
+        for record in records:
+            self.subscribers.wake(record)
+        own = self._path
+        self._others.write(b"".join(records), own.name if own else "")
 
     def close(self) -> None:
         """Stop listening and remove the pipe."""
         with self._lock:
             self._remove_pipe()
             self._pipes_unusable = True
+        self._others.close()
 
     def _remove_pipe(self) -> None:
         """Remove the pipe, if there is one, and end its thread."""
@@ -186,17 +188,3 @@ class Subscription:
         self._event.wait(min(left, self._poll_seconds))
         self._event.clear()
         return True
-
-
-def write_record(path: Path, record: bytes) -> None:
-    """Write a record to a pipe; remove the pipe if its listener is dead."""
-    try:
-        pipe = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        path.unlink(missing_ok=True)
-        return
-    try:
-        with suppress(BlockingIOError):  # a full pipe: its listener has enough to wake for
-            os.write(pipe, record)
-    finally:
-        os.close(pipe)

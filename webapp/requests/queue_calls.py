@@ -81,6 +81,8 @@ def read_call(arguments: Sequence[tuple[str, str]]) -> QueueCall:
                 f"are {', '.join(sorted(PARAMETERS))}."
             )
     check_tags(tags)
+    if not given:
+        return QueueCall(tags)
 
     def read(name: str, convert: Callable[[str, str], T], default: T) -> T:
         text = given.get(name, "")

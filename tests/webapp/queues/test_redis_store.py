@@ -30,7 +30,7 @@ from webapp.queues.redis import server as server_module
 from webapp.queues.redis.address import BadAddress, check_address, describe_address
 from webapp.queues.redis.board import NOTICE_KEY
 from webapp.queues.redis.durability import ServerUnfit, check_layout, check_version, find_risks
-from webapp.queues.redis.script import FOLDER, Script, load_scripts
+from webapp.queues.redis.script import FOLDER, Script, script_of
 from webapp.queues.redis.store import RedisStore
 from webapp.queues.worker_id import WorkerId
 
@@ -273,11 +273,11 @@ def test_accounts_and_workers_of_long_ago_are_forgotten(make: Make) -> None:
 def test_what_lies_behind_many_others_is_found(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """Acts look at some entries at a time, here at three."""
     assert "local CHUNK = 400" in (FOLDER / "1_entries.lua").read_text()
-    scripts = {
-        first: Script.of(each.text.replace("local CHUNK = 400", "local CHUNK = 3"))
-        for first, each in load_scripts().items()
-    }
-    monkeypatch.setattr(server_module, "load_scripts", lambda: scripts)
+
+    def by_threes(act: str) -> Script:
+        return Script.of(script_of(act).text.replace("local CHUNK = 400", "local CHUNK = 3"))
+
+    monkeypatch.setattr(server_module, "script_of", by_threes)
     store = make()
     sink, entrance = store.entries.queue(SINK), store.entries.queue(INPUT)
     for n in range(10):

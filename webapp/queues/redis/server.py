@@ -12,8 +12,9 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from webapp.queues.errors import QueueFull, QueueUnwritable, StoreUnavailable
+from webapp.queues.redis.act_connections import ActConnections
 from webapp.queues.redis.address import describe_address
-from webapp.queues.redis.script import first_line_of, load_scripts
+from webapp.queues.redis.script import script_of
 
 PREFIX = "easel:"  # of every key
 MAX_CONNECTIONS = 64  # of a process, one of them the notifier's; further threads wait
@@ -54,7 +55,7 @@ class RedisServer:
             protocol=2,
         )
         self.client = Redis(connection_pool=pool)
-        self._scripts = load_scripts()
+        self._acts = ActConnections(pool)
         self._silent_until = 0.0  # of time.monotonic
         self._offset = (0.0, 0.0)  # of the server's clock from that one; until when it is known
 
@@ -63,13 +64,13 @@ class RedisServer:
         arguments["now"] = self.clock() if self.clock else None
         arguments["shift"] = CLOCK_SHIFT if self.clock else 0
         words = (act, json.dumps(arguments, ensure_ascii=False).encode("utf-8", "surrogatepass"))
-        script = self._scripts[first_line_of(act)]
+        script = script_of(act)
         with self.explain_errors():
             try:
-                return self.client.evalsha(script.digest, 1, PREFIX, *words, payload)
+                return self._acts.run("EVALSHA", script.digest, 1, PREFIX, *words, payload)
             except errors.NoScriptError:  # of a server that was started anew
-                self.client.script_load(script.text)
-                return self.client.evalsha(script.digest, 1, PREFIX, *words, payload)
+                self._acts.run("SCRIPT", "LOAD", script.text)
+                return self._acts.run("EVALSHA", script.digest, 1, PREFIX, *words, payload)
 
     @contextmanager
     def explain_errors(self) -> Iterator[None]:

@@ -41,6 +41,7 @@ from webapp.queues.sqlite.salvage import copy_readable_rows
 
 T = TypeVar("T")
 SCHEMA_VERSION = 4  # grows with each change that CREATE ... IF NOT EXISTS does not make
+TIMEOUT_STEP = 0.1  # seconds, by which a wait for the lock may be shorter than asked
 WAL_BYTES = 64 * 2**20
 FOREIGN_TABLES_ERROR = "SQLITE_ERROR"  # the tables are of another program
 BALLAST_NAME = "ballast"  # a file beside the database, see ballast_file.py
@@ -228,6 +229,7 @@ class QueueDatabase:
 
     def _connect(self) -> sqlite3.Connection:
         connection = connect(self.path)
+        self._timeout = int(BUSY_SECONDS * 1000)  # of the connection that writes
         self._file, self._opened = file_identity(self.path), file_identities(self.path)
         return connection
 
@@ -293,10 +295,8 @@ class QueueDatabase:
         seconds = BUSY_SECONDS if patience is None else patience
         with self._hold_write_lock(seconds), self._replace_if_damaged():
             try:
-                if patience is None:
-                    self._writer.execute("BEGIN IMMEDIATE")
-                else:
-                    self._begin_within(max(patience - (time.monotonic() - began), 0.0))
+                left = seconds if patience is None else seconds - (time.monotonic() - began)
+                self._begin_within(left)
                 yield self._writer
                 self._writer.execute("COMMIT")
             except BaseException as error:
@@ -309,12 +309,12 @@ class QueueDatabase:
                 raise
 
     def _begin_within(self, seconds: float) -> None:
-        """Begin to write, if no other process does for so long."""
-        self._writer.execute(f"PRAGMA busy_timeout={int(seconds * 1000)}")
-        try:
-            self._writer.execute("BEGIN IMMEDIATE")
-        finally:
-            self._writer.execute(f"PRAGMA busy_timeout={int(BUSY_SECONDS * 1000)}")
+        """Begin to write, if no other process does for so long, give or take a step."""
+        timeout = max(int(seconds / TIMEOUT_STEP), 0) * int(TIMEOUT_STEP * 1000)
+        if timeout != self._timeout:  # it stays: most that write one after another wait alike
+            self._writer.execute(f"PRAGMA busy_timeout={timeout}")
+            self._timeout = timeout
+        self._writer.execute("BEGIN IMMEDIATE")
 
     @contextmanager
     def read_connection(self) -> Iterator[sqlite3.Connection]:

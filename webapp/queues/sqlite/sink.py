@@ -79,11 +79,10 @@ class SqliteSink(FramePart):
             store_answer_tags(db, frame.id, frame.owner, json.dumps(dict(frame.tags)))
             has_made_room = db.execute(SELECT_BOUNDED).fetchone() is not None
             self.purge(db, now)
+        topics = [frame.id, WORK_TOPIC] if has_made_room else [frame.id]
         if REQUEST_ID_TAG in frame.tags:
-            self.notifier.notify(entry_topic(SINK))
-        self.notifier.notify(frame.id)
-        if has_made_room:
-            self.notifier.notify(WORK_TOPIC)
+            topics.insert(0, entry_topic(SINK))
+        self.notifier.notify(*topics)
         return True
 
     def answer_waiting(self, frame_id: str, answer: Answer) -> bool:
@@ -103,8 +102,7 @@ class SqliteSink(FramePart):
                 return False
             store_answer(db, frame_id, removed[0]["index"], answer, self.clock())
             store_answer_tags(db, frame_id, removed[0]["owner"], removed[0]["tags"])
-        self.notifier.notify(entry_topic(SINK))
-        self.notifier.notify(frame_id)
+        self.notifier.notify(entry_topic(SINK), frame_id)
         return True
 
     def wait(self, frame_id: str, timeout: float) -> Answer | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from flask import current_app, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
+from webapp.access.cors import AllowedOrigins
 from webapp.access.credentials import Caller
 from webapp.access.page_origin import is_cross_site
 from webapp.access.scopes import ALLOWED_SCOPES, AccessScope, scope_of
@@ -44,7 +45,7 @@ def read_address(services: Services, service: str, path: str = "") -> QueueAddre
         )
     if not config.asynchronous:  # a gateway in a gateway
         raise UnknownService("There is no such path here.")
-    refuse_pages(services)
+    refuse_pages(config.origins)
     parts = [part for part in path.split("/") if part]
     is_sink = parts[-1:] == [SINK]
     rear = REAR if request.headers.get(REAR_HEADER, "").lower() == "true" else ""
@@ -52,9 +53,9 @@ def read_address(services: Services, service: str, path: str = "") -> QueueAddre
     return QueueAddress(name + rear, "/".join(parts[:-1] if is_sink else parts))
 
 
-def refuse_pages(services: Services) -> None:
+def refuse_pages(origins: AllowedOrigins) -> None:
     """Refuse requests of web pages: a GET takes entries away here. Raises ``Forbidden``."""
-    if caller().by_cookie or is_cross_site(services.config.origins):
+    if caller().by_cookie or is_cross_site(origins):
         raise Forbidden("The queues take a token, and no request of another site or by a login.")
 
 

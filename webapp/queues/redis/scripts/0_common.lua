@@ -1,5 +1,5 @@
 -- What all acts use. KEYS[1] begins every key; ARGV: name of the act, its arguments as JSON, bytes.
--- The files of this folder are one script, in the order of their names; Redis runs an act alone.
+-- Each act is a script of those parts of the files that it names; Redis runs an act alone.
 local P = KEYS[1]
 local args = cjson.decode(ARGV[2])
 local payload = ARGV[3]
