@@ -5,7 +5,7 @@ export HF_HUB_OFFLINE := 1
 export GOMP_SPINCOUNT := 5000
 SETUP = set -euo pipefail; . ./setup.sh
 
-.PHONY: setup test fuzz chaos lint fix serve docs bench train-default score-default
+.PHONY: setup test fuzz chaos lint fix serve docs screens bench train-default score-default
 
 setup: ## what lint and tests need
 	@$(SETUP); prepare_tests "$(CURDIR)"
@@ -37,6 +37,9 @@ fix: setup ## what ruff can repair
 docs: setup ## the pages that are made from tables, and the page's types of the API
 	$(PYTHON) -m webapp.documentation
 	@$(SETUP); write_page_types "$(CURDIR)"
+
+screens: setup ## docs/screens: each state of the built page in both languages and lights (SCREENS=gallery: that part)
+	PYTHONPATH=. $(PYTHON) tests/browser/take_screens.py $(SCREENS)
 
 serve: ## start Easel
 	./webui.sh

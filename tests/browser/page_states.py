@@ -50,6 +50,7 @@ def prepare(easel: Easel) -> None:
 
 def bring_files(data_dir: Path) -> None:
     """Pictures as Easel saves them, and a LoRA, before the service starts."""
+    bring_models(data_dir)
     folder = data_dir / "outputs/txt2img-images/2026-11-30"
     folder.mkdir(parents=True)
     for number, colour in enumerate(("firebrick", "goldenrod", "seagreen", "steelblue")):
@@ -59,6 +60,10 @@ def bring_files(data_dir: Path) -> None:
         )
         picture = encode_picture(Image.new("RGB", (96, 64), colour), "png", infotext)
         (folder / f"{number:05}-{number}.png").write_bytes(picture)
+
+
+def bring_models(data_dir: Path) -> None:
+    """A LoRA, so that its cards are not empty."""
     loras = data_dir / "models/Lora"
     loras.mkdir(parents=True)
     for path in (ROOT / "generator/default_checkpoint/companions").glob("*blueprint*"):
