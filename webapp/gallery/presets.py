@@ -117,9 +117,7 @@ class PresetStore:
     def update(self, preset: Preset, change: PresetChange) -> None:
         """Write what changes. Raises :class:`PresetNameTaken`."""
         columns = {"name": change.name, "form": change.form, "picture": change.picture}
-        values = {name: value for name, value in columns.items() if value is not None}
-        if "picture" in values:
-            values["picture"] = change.picture or None
+        values = {name: value or None for name, value in columns.items() if value is not None}
 
         def write(rows: sqlite3.Connection) -> None:
             if change.name is not None:
@@ -137,7 +135,7 @@ class PresetStore:
     def _read(self, condition: str, *values: object) -> Sequence[Preset]:
         query = f"{READ} {condition}"
         rows = self._database.call(lambda rows: rows.execute(query, values).fetchall())
-        return [Preset(*row[:4], bool(row[4])) for row in rows]
+        return [Preset(row[0], row[1], row[2], row[3], bool(row[4])) for row in rows]
 
     def _column(self, column: str, preset: Preset) -> object:
         query = f"SELECT {column} FROM presets WHERE id = ?"
