@@ -37,6 +37,7 @@ from webapp.routes import (
     pages,
     plugins,
     poses,
+    presets,
     probes,
     progress,
     queue_view,
@@ -98,7 +99,7 @@ API: tuple[RouteModule, ...] = (
     styles, docs, extras, pictures, machine, sysinfo, worker_commands, plugins, interrogate,
     training, foreign_apis, openai_images, openai_models, events, login, signed_links, metrics,
     model_tools, model_report, model_notes, queue_api, api_jobs, job_events, workers, worker_drain,
-    queue_view, usage, option_facts, window_events,
+    queue_view, usage, option_facts, presets, window_events,
 )  # fmt: skip
 """The modules of routes; each has one ``blueprint(services)``."""
 

@@ -139,6 +139,8 @@ FILE_CODES: tuple[RefusalCode, ...] = (
     RefusalCode("upload_over", "the upload has ended or expired"),
     RefusalCode("too_many_uploads", "too many uploads are begun"),
     RefusalCode("too_many_on_boards", "as many boards, pictures or stars as there may be"),
+    RefusalCode("too_many_presets", "as many presets as a user may have"),
+    RefusalCode("preset_name_taken", "another preset of the user's has this name"),
     RefusalCode("too_many_ratings", "as many stars and rejects as a user may have"),
 )
 SERVICE_CODES: tuple[RefusalCode, ...] = (

@@ -22,6 +22,7 @@ from webapp.access.signed_urls import UrlSigner
 from webapp.files.file_services import FileServices, create_file_services
 from webapp.files.upload_policy import limits_of
 from webapp.files.user_storage import UserStorage
+from webapp.gallery.presets import PRESETS_FILE, PresetStore
 from webapp.http.waiting_limit import WaitingLimit
 from webapp.http.watcher_limit import WatcherLimit
 from webapp.jobs.job_book import JOBS_FILE, JobBook
@@ -111,6 +112,7 @@ class Services:
     waiting_limit: WaitingLimit  # places for requests that wait for their answers
     watchers: WatcherLimit  # places for event streams
     jobs: JobBook  # records of the job API
+    presets: PresetStore  # forms that users keep
     drawn_pictures: DrawnPictures  # of jobs that run
     overview: QueueOverview  # places and times of waiting jobs
     signer: UrlSigner  # of links to pictures
@@ -258,11 +260,15 @@ def _set_plugins(
 
 
 def _set_job_parts(config: "Config", overrides: dict[str, Any], closing: ExitStack) -> None:
-    """What the job API keeps, where nobody has brought it."""
+    """What the job API and the page keep, where nobody has brought it."""
     if "jobs" not in overrides:
         path, shared = config.easel_dir / JOBS_FILE, config.queue_url is not None
         overrides["jobs"] = JobBook(path, shared=shared)
         closing.callback(overrides["jobs"].close)
+    if "presets" not in overrides:
+        shared = config.queue_url is not None
+        overrides["presets"] = PresetStore(config.easel_dir / PRESETS_FILE, shared)
+        closing.callback(overrides["presets"].close)
     overrides.setdefault("watchers", WatcherLimit(config.max_watchers))
     overrides.setdefault("drawn_pictures", DrawnPictures(config.easel_dir))
     parts = (overrides[name] for name in ("queue", "progress", "heartbeats"))

@@ -1,1 +1,1 @@
-"""What a user makes of pictures that are there: stars and rejects."""
+"""What a user makes of pictures and forms: stars and rejects, boards, presets."""

@@ -4,6 +4,7 @@ import type * as files from '../files/api'
 import type * as gallery from '../gallery/api'
 import type * as boards from '../gallery/boardsApi'
 import type * as models from '../models/api'
+import type * as presets from '../presets/api'
 import type * as queue from '../queue/api'
 import type { AnswerOf, Mismatch, RequestOf } from './contract'
 import type * as sdapi from './sdapi'
@@ -30,6 +31,7 @@ export type Answers = [
   Agree<Mismatch<files.SearchResult, AnswerOf<'/api/files/search', 'get'>>>,
   Agree<Mismatch<files.PreviewInfo, AnswerOf<'/api/files/preview', 'get'>>>,
   Agree<Mismatch<{ boards: boards.BoardFacts[] }, AnswerOf<'/api/v1/boards', 'get'>>>,
+  Agree<Mismatch<{ presets: presets.PresetFacts[] }, AnswerOf<'/api/v1/presets', 'get'>>>,
   Agree<Mismatch<gallery.PicturePage, AnswerOf<'/api/v1/pictures', 'get'>>>,
   Agree<Mismatch<files.FolderSize, AnswerOf<'/api/files/size', 'get'>>>,
   Agree<Mismatch<{ uploads: files.UnfinishedUpload[] }, AnswerOf<'/api/files/uploads', 'get'>>>,

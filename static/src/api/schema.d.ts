@@ -1303,6 +1303,60 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/presets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The caller's presets */
+        get: operations["presets_own"];
+        put?: never;
+        /** Keep a form as a preset */
+        post: operations["presets_keep"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/presets/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A preset with its form */
+        get: operations["presets_one"];
+        put?: never;
+        post?: never;
+        /** Delete a preset */
+        delete: operations["presets_delete"];
+        options?: never;
+        head?: never;
+        /** Change a preset */
+        patch: operations["presets_change"];
+        trace?: never;
+    };
+    "/api/v1/presets/{name}/picture": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A preset's thumbnail */
+        get: operations["presets_picture"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/queue": {
         parameters: {
             query?: never;
@@ -4082,6 +4136,7 @@ export interface components {
             text: string | null;
             webhook: components["schemas"]["WebhookState"];
         };
+        JsonValue: unknown;
         /**
          * KindSize
          * @description All files of a kind; several names of one file count once.
@@ -4324,6 +4379,17 @@ export interface components {
             name: string | null;
             role: components["schemas"]["Role"];
             url: string;
+        };
+        /**
+         * NewPreset
+         * @description The body of ``POST /api/v1/presets``; ``image``: base64 or an address, made smaller.
+         */
+        NewPreset: {
+            form: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            image?: string;
+            name: string;
         };
         /**
          * NewShare
@@ -4707,6 +4773,34 @@ export interface components {
             predicted_start: number | null;
         };
         /**
+         * PresetBody
+         * @description The body of ``PATCH /api/v1/presets/<id>``; left out: as it is. ``image`` "": none.
+         */
+        PresetBody: {
+            form?: {
+                [key: string]: components["schemas"]["JsonValue"];
+            } | null;
+            image?: string | null;
+            name?: string | null;
+        };
+        /**
+         * PresetFacts
+         * @description A preset; ``picture`` is the address of its thumbnail, ``changed`` seconds since 1970.
+         */
+        PresetFacts: {
+            changed: number;
+            id: string;
+            name: string;
+            picture: string | null;
+        };
+        /**
+         * PresetList
+         * @description The caller's presets, the one that was changed last first.
+         */
+        PresetList: {
+            presets: components["schemas"]["PresetFacts"][];
+        };
+        /**
          * PreviewBody
          * @description A picture for a model, as base64 or an address.
          */
@@ -4868,7 +4962,7 @@ export interface components {
         };
         Refusal: components["schemas"]["Envelope"] | components["schemas"]["Faults"];
         /** @enum {string} */
-        RefusalCode: "out_of_range" | "wrong_type" | "missing" | "null_value" | "unknown_name" | "too_long" | "too_many" | "wrong_order" | "needs_other" | "not_unicode" | "bad_json" | "not_implemented" | "invalid_value" | "no_picture" | "bad_picture" | "picture_too_large" | "address_refused" | "bad_folder" | "too_much_work" | "too_many_pixels" | "unknown_script" | "unknown_setting" | "unknown_field" | "plugin_off" | "model_not_found" | "model_unusable" | "model_unreadable" | "no_vae" | "wrong_architecture" | "unknown_style" | "unknown_model" | "no_such_model" | "unknown_service" | "unknown_worker" | "no_such_plugin" | "no_such_job" | "nothing_there" | "word_exists" | "not_authenticated" | "wrong_credential" | "forbidden" | "too_many_tries" | "quota_exceeded" | "too_many_groups" | "wrong_old_password" | "wrong_password_length" | "untypable_password" | "guessable_password" | "bad_user_name" | "user_name_taken" | "only_admin" | "refused" | "bad_value" | "bad_request" | "too_large" | "malformed_body" | "unsupported_encoding" | "slow_body" | "job_too_large" | "conflict" | "not_built" | "not_posted" | "http_error" | "unstated" | "unable" | "not_ended" | "answer_gone" | "no_answer" | "worker_stays" | "stream_closed" | "job_stopped" | "bad_manifest" | "bad_package" | "withheld" | "file_not_found" | "file_forbidden" | "not_a_file" | "not_a_folder" | "not_text" | "bad_path" | "bad_time" | "bad_search" | "bad_archive" | "file_changed" | "name_taken" | "too_much_content" | "file_too_large" | "wrong_content" | "not_a_picture" | "upload_version" | "upload_request" | "upload_offset" | "upload_checksum" | "upload_busy" | "upload_over" | "too_many_uploads" | "too_many_on_boards" | "too_many_ratings" | "unavailable" | "draining" | "too_busy" | "overloaded" | "disk_full" | "cannot_save" | "out_of_memory" | "not_a_number" | "timeout" | "answer_too_large" | "queue_failed" | "plugin_failed" | "failed";
+        RefusalCode: "out_of_range" | "wrong_type" | "missing" | "null_value" | "unknown_name" | "too_long" | "too_many" | "wrong_order" | "needs_other" | "not_unicode" | "bad_json" | "not_implemented" | "invalid_value" | "no_picture" | "bad_picture" | "picture_too_large" | "address_refused" | "bad_folder" | "too_much_work" | "too_many_pixels" | "unknown_script" | "unknown_setting" | "unknown_field" | "plugin_off" | "model_not_found" | "model_unusable" | "model_unreadable" | "no_vae" | "wrong_architecture" | "unknown_style" | "unknown_model" | "no_such_model" | "unknown_service" | "unknown_worker" | "no_such_plugin" | "no_such_job" | "nothing_there" | "word_exists" | "not_authenticated" | "wrong_credential" | "forbidden" | "too_many_tries" | "quota_exceeded" | "too_many_groups" | "wrong_old_password" | "wrong_password_length" | "untypable_password" | "guessable_password" | "bad_user_name" | "user_name_taken" | "only_admin" | "refused" | "bad_value" | "bad_request" | "too_large" | "malformed_body" | "unsupported_encoding" | "slow_body" | "job_too_large" | "conflict" | "not_built" | "not_posted" | "http_error" | "unstated" | "unable" | "not_ended" | "answer_gone" | "no_answer" | "worker_stays" | "stream_closed" | "job_stopped" | "bad_manifest" | "bad_package" | "withheld" | "file_not_found" | "file_forbidden" | "not_a_file" | "not_a_folder" | "not_text" | "bad_path" | "bad_time" | "bad_search" | "bad_archive" | "file_changed" | "name_taken" | "too_much_content" | "file_too_large" | "wrong_content" | "not_a_picture" | "upload_version" | "upload_request" | "upload_offset" | "upload_checksum" | "upload_busy" | "upload_over" | "too_many_uploads" | "too_many_on_boards" | "too_many_presets" | "preset_name_taken" | "too_many_ratings" | "unavailable" | "draining" | "too_busy" | "overloaded" | "disk_full" | "cannot_save" | "out_of_memory" | "not_a_number" | "timeout" | "answer_too_large" | "queue_failed" | "plugin_failed" | "failed";
         /**
          * RejectedFile
          * @description A model file that is in no list, and why.
@@ -5667,6 +5761,19 @@ export interface components {
             note: string;
             pictures: components["schemas"]["BoardEntry"][];
             url: string | null;
+        };
+        /**
+         * WholePreset
+         * @description A preset with its form.
+         */
+        WholePreset: {
+            changed: number;
+            form: {
+                [key: string]: unknown;
+            };
+            id: string;
+            name: string;
+            picture: string | null;
         };
         /**
          * WorkerEntry
@@ -8031,6 +8138,142 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RatedPictures"];
+                };
+            };
+        };
+    };
+    presets_own: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PresetList"];
+                };
+            };
+        };
+    };
+    presets_keep: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPreset"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PresetFacts"];
+                };
+            };
+        };
+    };
+    presets_one: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WholePreset"];
+                };
+            };
+        };
+    };
+    presets_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, unknown>;
+                };
+            };
+        };
+    };
+    presets_change: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PresetBody"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PresetFacts"];
+                };
+            };
+        };
+    };
+    presets_picture: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/webp": string;
                 };
             };
         };

@@ -83,12 +83,14 @@ export function useGenerationForm(kind: GenerationKind, catalogue: Catalogue, { 
   async function generateForever() {
     if (forever.value || !rights.value.draw) return
     forever.value = true
+    past.add(fields.value.prompt, fields.value.negative)
     while (forever.value) if (!(await start(fields.value))) forever.value = false
   }
 
   /** A job for each line of the prompt. */
   async function generateLines() {
     if (!rights.value.draw) return
+    past.add(fields.value.prompt, fields.value.negative)
     const jobs = promptLines(fields.value.prompt).map((prompt) => start({ ...fields.value, prompt }))
     await Promise.all(jobs)
   }

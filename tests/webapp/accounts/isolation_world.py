@@ -152,6 +152,9 @@ def settle_in(world: World, who: str, folder: Path) -> dict[str, str]:
     board = world.ask(who, "POST", "/api/v1/boards", {"name": mark})
     on_it = {"add": [f"/data/{inner}"], "note": mark}
     assert world.ask(who, "PATCH", f"/api/v1/boards/{board.json['id']}", on_it).status == 200
+    form = {"name": mark, "form": {"prompt": mark}}
+    preset = world.ask(who, "POST", "/api/v1/presets", form)
+    assert preset.status == 200, preset.body
     unfinished = world.upload(who, "outputs", f"{mark}-half.txt", b"ha", 4)
     style = {"name": mark, "prompt": mark}
     assert world.ask(who, "PUT", "/api/styles", style).status == 200
@@ -167,7 +170,7 @@ def settle_in(world: World, who: str, folder: Path) -> dict[str, str]:
     return {
         "user": who, "mark": mark, "picture": inner, "url": url, "job": job, "signed": signed,
         "trash": gone.json["trash_id"], "share": share.json["id"],
-        "board": board.json["id"],
+        "board": board.json["id"], "preset": preset.json["id"],
         "upload": unfinished.headers["Location"].rpartition("/")[2],
         "task": f"{mark}-ended", "tree": str(world.service.process.data_dir / "users" / who),
     }  # fmt: skip

@@ -76,6 +76,10 @@ FILES: list[Attempt] = [
     ("PATCH", "/api/v1/boards/{board}", {"add": ["/data/outputs/{mark}.png"]}),
     ("DELETE", "/api/v1/boards/{board}", None),
     ("GET", "/b/{board}", None),
+    ("GET", "/api/v1/presets/{preset}", None),
+    ("GET", "/api/v1/presets/{preset}/picture", None),
+    ("PATCH", "/api/v1/presets/{preset}", {"name": "taken"}),
+    ("DELETE", "/api/v1/presets/{preset}", None),
     ("GET", "/dav/data/outputs/{mark}.txt", None),
     ("PROPFIND", "/dav/data/users/{user}/", None),
     ("MOVE", "/dav/data/outputs/{mark}.txt", None),
@@ -226,6 +230,7 @@ LISTS = [
     "/queue/status", "/v1/models", "/api/plugins", "/controlnet/model_list", "/openapi.json",
     "/api/v1/logins", "/api/v1/tokens", "/api/v1/usage", "/api/v1/usage?by=user,group,model,day",
     "/api/v1/usage?by=model&format=csv", "/api/v1/queue", "/api/v1/pictures", "/api/v1/boards",
+    "/api/v1/presets",
 ]  # fmt: skip
 
 
