@@ -3,17 +3,18 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from easel_process import Easel, eventually, free_port, running_easel, until
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 from test_upload_page import MODEL, SLOW, drop, goto, slow_down
 
 pytestmark = pytest.mark.browser
 PATIENCE = 30_000  # milliseconds
+PIECES = "**/uploads/*"  # where the page sends them
 expect.set_options(timeout=PATIENCE)
 
 
@@ -92,6 +93,27 @@ def offsets(page: Page) -> list[int]:
     return found
 
 
+def hold_pieces(page: Page) -> Callable[[], None]:
+    """Keep the page from sending further pieces; returns what lets them go."""
+    held: list[Route] = []
+    gone = False
+
+    def hold(route: Route) -> None:
+        if gone or route.request.method != "PATCH":
+            route.continue_()
+        else:
+            held.append(route)
+
+    def let_go() -> None:
+        nonlocal gone
+        gone = True
+        for route in held:
+            route.continue_()
+
+    page.route(PIECES, hold)
+    return let_go
+
+
 def choices(page: Page) -> Locator:
     """What the selector of checkpoints offers, in a page that is not loaded anew."""
     page.get_by_role("button", name="Text to image", exact=True).click()
@@ -150,8 +172,10 @@ def test_two_tabs_on_one_upload_make_one_whole_file(
     slow_down(first, SLOW)
     drop(first, model)
     wait_for_bytes(first, 5e6)
+    let_go = hold_pieces(first)  # or it is done before a busy machine has opened the second
     second = open_models_page(browser, service)
     choose(second, model)
+    let_go()
     for page in (first, second):
         row = page.locator(f"[data-upload='{MODEL}']")
         eventually(expect(row).to_contain_text, "Uploaded")
