@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from easel_process import Easel, entry_name, open_sections, running_easel
+from page_pictures import send
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from playwright.sync_api import Browser, Locator, Page, expect
@@ -243,7 +244,7 @@ def test_a_picture_is_found_by_its_prompt_and_handed_on(tab: Page) -> None:
     tab.get_by_role("menuitem", name="Show in its folder").click()
     expect(found).to_have_attribute("aria-selected", "true")
     expect(tab.get_by_role("listbox")).to_have_accessible_name("many")
-    panel.get_by_role("button", name="To text to image").click()
+    send(tab, "Use its settings")
     expect(tab.locator("#prompt")).to_have_value("a red fox")
 
 
