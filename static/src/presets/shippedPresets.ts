@@ -7,8 +7,8 @@ import boat from './pictures/boat.webp'
 import cat from './pictures/cat.webp'
 import heart from './pictures/heart.webp'
 import house from './pictures/house.webp'
-import snowman from './pictures/snowman.webp'
 import star from './pictures/star.webp'
+import tree from './pictures/tree.webp'
 
 export interface ShippedPreset {
   name: string // of `examples` in `locales/`
@@ -34,9 +34,9 @@ export const SHIPPED_PRESETS: readonly ShippedPreset[] = [
     fields: { prompt: 'a yellow star on a purple background', sampler: 'UniPC', steps: 12 },
   },
   {
-    name: 'snowman',
-    picture: snowman,
-    fields: { prompt: 'a snowman in the snow at night with stars', sampler: 'DDIM', steps: 30 },
+    name: 'tree',
+    picture: tree,
+    fields: { prompt: 'a green pine tree in the snow at night with stars', sampler: 'DDIM', steps: 30 },
   },
   {
     name: 'heart',
