@@ -46,6 +46,7 @@ from webapp.routes import (
     token_count,
     training,
     usage,
+    window_events,
     worker_commands,
     worker_drain,
     workers,
@@ -96,7 +97,7 @@ API: tuple[RouteModule, ...] = (
     styles, docs, extras, pictures, machine, sysinfo, worker_commands, plugins, interrogate,
     training, foreign_apis, openai_images, openai_models, events, login, signed_links, metrics,
     model_tools, model_report, model_notes, queue_api, api_jobs, job_events, workers, worker_drain,
-    queue_view, usage, option_facts,
+    queue_view, usage, option_facts, window_events,
 )  # fmt: skip
 """The modules of routes; each has one ``blueprint(services)``."""
 

@@ -1,8 +1,9 @@
 /** Session, models, samplers, scripts and other lists of the service, refreshed by its events. */
 import { computed, onScopeDispose, ref, shallowReactive, shallowRef } from 'vue'
 
-import { address, ApiError, probeConnection } from './api/client'
+import { ApiError } from './api/client'
 import * as api from './api/sdapi'
+import { windowEvents } from './api/windowEvents'
 import { plugins, type Plugins } from './extensions/api'
 
 const RETRY_MS = 3000
@@ -33,7 +34,7 @@ function emptyLists() {
   }
 }
 
-/** Loads everything once, then follows `/api/events` until the scope ends. */
+/** Loads everything once, then follows the models until the scope ends. */
 export function useCatalogue() {
   const session = shallowRef<api.Session | null>(null)
   const checkpoints = shallowRef<api.Checkpoint[]>([])
@@ -42,7 +43,7 @@ export function useCatalogue() {
   const lists = shallowReactive(emptyLists())
   const unreachable = ref(false)
   const ready = computed(() => session.value !== null && samplers.value.length > 0)
-  let events: EventSource | null = null
+  let unsubscribe = () => {}
   let timer = 0
 
   async function load() {
@@ -92,39 +93,35 @@ export function useCatalogue() {
   }
 
   /**
-   * Follow `/api/events`. The stream starts with the present revision, so a reconnection catches up.
-   * Settled by the first event, since lists that are asked for after it miss nothing and need not be
-   * asked for twice; by a refusal; and after a while, where something on the way holds events back.
+   * Follow the models on the window's stream, which starts with the present revision, so a reconnection
+   * catches up. Settled by the first event, since lists that are asked for after it miss nothing and need
+   * not be asked for twice; by a refusal; and after a while, where something on the way holds events back.
    */
   function subscribe(): Promise<void> {
-    events?.close()
-    const stream = new EventSource(address('api/events'))
-    events = stream
     return new Promise((settle) => {
       let first = true
       const patience = window.setTimeout(() => {
         first = false
         settle()
       }, FIRST_EVENT_MS)
-      stream.addEventListener('models', () => {
-        if (!first) void reload()
-        first = false
-        window.clearTimeout(patience)
-        settle()
+      unsubscribe = windowEvents.followModels({
+        onModels: () => {
+          if (!first) void reload()
+          first = false
+          window.clearTimeout(patience)
+          settle()
+        },
+        onRefused: () => {
+          settle()
+          timer = window.setTimeout(load, RETRY_MS)
+        },
       })
-      stream.onerror = () => {
-        settle()
-        if (stream !== events) return
-        probeConnection()
-        // Browsers reconnect by themselves unless refused (expired login, too many streams).
-        if (stream.readyState === EventSource.CLOSED) timer = window.setTimeout(load, RETRY_MS)
-      }
     })
   }
 
   onScopeDispose(() => {
     window.clearTimeout(timer)
-    events?.close()
+    unsubscribe()
   })
   const reload = () => refresh().then(loadLists, () => undefined)
 

@@ -141,7 +141,6 @@ def test_an_xyz_plot_is_drawn_from_picked_axes(page: Page) -> None:
     for sampler in ("Euler", "DPM++ 2M"):
         page.get_by_role("option", name=sampler, exact=True).click()
     page.keyboard.press("Escape")
-    page.get_by_text("Include Sub Images").click()
     sheet = draw_picture(page)
     assert sheet.width == 2 * 256
     assert sheet.height > 256  # the legend stands above
@@ -149,3 +148,7 @@ def test_an_xyz_plot_is_drawn_from_picked_axes(page: Page) -> None:
     expect(thumbnails).to_have_count(3)
     thumbnails.nth(1).click()
     expect(page.locator("#html_info_txt2img")).to_contain_text("Sampler: Euler,")
+    cells = page.locator(".stage").get_by_role("region", name="As a grid").first
+    expect(cells.get_by_role("columnheader")).to_have_text(["Sampler: Euler", "Sampler: DPM++ 2M"])
+    cells.get_by_role("cell").nth(1).get_by_role("button").click()
+    expect(page.locator(".el-select:has(#sampler)")).to_contain_text("DPM++ 2M")

@@ -340,7 +340,7 @@ def test_an_expired_login_asks_again_and_keeps_the_fields(browser: Browser, tmp_
         page.keyboard.press("Enter")
         page.wait_for_selector("#txt2img_controlnet")  # the last that is asked for at the start
         page.fill("#prompt", "kept")
-        expect(page.locator("#gallery")).to_contain_text("Your pictures appear here")
+        expect(page.locator("#gallery")).to_contain_text("What you draw appears here")
         quiet(page)  # an answer under way would bring the cookie back
         context.clear_cookies()
         page.click("#txt2img_generate")

@@ -94,5 +94,5 @@ def test_from_the_first_visit_to_the_first_picture_by_keyboard_alone(
     page.keyboard.type("a red house")
     page.keyboard.press("Control+Enter")
     eventually(expect(page.locator("#html_info_txt2img")).to_contain_text, "a red house")
-    until(page, "() => document.querySelectorAll('#gallery li img').length > 0")
+    until(page, "() => document.querySelectorAll('#gallery .cell img').length > 0")
     page.context.close()

@@ -3,6 +3,7 @@
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from flask import Blueprint, Response, request
 
@@ -30,6 +31,10 @@ PING_SECONDS = 10.0  # of silence: proxies close what stays silent
 RETRY_MS = 2000
 END = "end"
 """The last event's name and id: who comes again with it is told that there is no more."""
+
+PING = "ping"
+Event = tuple[str, dict[str, Any], str]
+"""Name, data and id."""
 
 
 def blueprint(services: Services) -> Blueprint:
@@ -72,37 +77,57 @@ def event_stream(
     services: Services, record: JobRecord, seen: int, goes_on: Callable[[], bool]
 ) -> Iterator[str]:
     """The events as text, until the job ends, nobody listens, or the queue cannot be read."""
-    told: tuple[str, float] | None = None
-    spoke_at = time.monotonic()
+    watch = JobWatch(services, record, seen)
     yield f"retry: {RETRY_MS}\n\n"
     while goes_on():
         try:
-            now_known = look_up(services, record.id)
-            if now_known is None:  # its result was taken out of the sink
+            for event in watch.look():
+                yield format_event(*event)
+            if watch.over:
                 return
-            record = now_known
-            state = job_state(services, record)
-            for number in drawn_numbers(services, record.id):
-                if number > seen:
-                    seen = number
-                    data = {"number": number, "url": picture_address(record.id, number)}
-                    yield format_event("picture", data, str(number))
-            if record.outcome:
-                yield format_event(END, state, END)
-                return
-            now = (f"{state['state']} {state['position']} {state['phase']}", state["progress"])
-            if now != told or time.monotonic() - spoke_at > PING_SECONDS:
-                yield change_event(state, told, now)
-                told, spoke_at = now, time.monotonic()
             services.sink.wait(record.id, LOOK_SECONDS)
         except (QueueError, sqlite3.Error):  # the listener comes again; the log has told
             return
 
 
-def change_event(state: JobState, told: tuple[str, float] | None, now: tuple[str, float]) -> str:
+class JobWatch:
+    """A job that somebody listens to, and what has been told of it."""
+
+    def __init__(self, services: Services, record: JobRecord, seen: int = -1) -> None:
+        self.services = services
+        self.record = record
+        self.seen = seen  # number of the last picture told
+        self.over = False
+        self.told: tuple[str, float] | None = None
+        self.spoke_at = time.monotonic()
+
+    def look(self) -> Iterator[Event]:
+        """What is new. Raises ``QueueError`` and ``sqlite3.Error``."""
+        now_known = look_up(self.services, self.record.id)
+        if now_known is None:  # its result was taken out of the sink
+            self.over = True
+            return
+        self.record = now_known
+        state = job_state(self.services, now_known)
+        for number in drawn_numbers(self.services, now_known.id):
+            if number > self.seen:
+                self.seen = number
+                data = {"number": number, "url": picture_address(now_known.id, number)}
+                yield "picture", data, str(number)
+        if now_known.outcome:
+            self.over = True
+            yield END, {**state}, END
+            return
+        now = (f"{state['state']} {state['position']} {state['phase']}", state["progress"])
+        if now != self.told or time.monotonic() - self.spoke_at > PING_SECONDS:
+            yield change_event(state, self.told, now)
+            self.told, self.spoke_at = now, time.monotonic()
+
+
+def change_event(state: JobState, told: tuple[str, float] | None, now: tuple[str, float]) -> Event:
     """What has changed: the whole state, or how far a running job is; a ping where nothing has."""
     if told is None or told[0] != now[0]:
-        return format_event("state", state)
+        return "state", {**state}, ""
     if told == now:
-        return format_event("ping", {})
-    return format_event("progress", {"progress": state["progress"], "eta": state["eta"]})
+        return PING, {}, ""
+    return "progress", {"progress": state["progress"], "eta": state["eta"]}, ""

@@ -1,14 +1,8 @@
 /** The job API: a request that is queued, watched, and answered at its end. */
-import { address, fetchOk, get, post, remove } from './client'
+import { fetchOk, get, post, remove } from './client'
 
 export interface Job {
   id: string
-}
-
-/** A picture of a job that goes on. */
-export interface DrawnPicture {
-  number: number // from 0
-  url: string // from the service's root
 }
 
 /** Queue what the route `path` would answer. Sent twice with the same key, it is one job. */
@@ -38,18 +32,3 @@ export async function priceOf(path: string, body: unknown): Promise<Price> {
 export const jobResult = <T>(id: string) => get<T>(`api/v1/jobs/${id}/result`)
 /** Drop the result and the drawn pictures of a job that has ended. */
 export const dropJob = (id: string) => remove<Job>(`api/v1/jobs/${id}`)
-
-/**
- * Call `onPicture` with the address of each picture as it is drawn, those before this call included,
- * and `onEnd` at the job's end. The browser reconnects by itself; where the service refuses to be
- * watched, neither is called any more. Returns what stops it.
- */
-export function watchJob(id: string, onPicture: (number: number, url: string) => void, onEnd: () => void) {
-  const stream = new EventSource(address(`api/v1/jobs/${id}/events`))
-  stream.addEventListener('picture', ({ data }: MessageEvent<string>) => {
-    const { number, url } = JSON.parse(data) as DrawnPicture
-    onPicture(number, address(url.replace(/^\/+/, '')))
-  })
-  stream.addEventListener('end', onEnd)
-  return () => stream.close()
-}

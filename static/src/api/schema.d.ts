@@ -943,6 +943,23 @@ export interface paths {
         patch: operations["boards_change"];
         trace?: never;
     };
+    "/api/v1/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A stream of events: models, change, again, state, progress, picture, end, ping, bye */
+        get: operations["window_events_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/groups": {
         parameters: {
             query?: never;
@@ -7459,6 +7476,30 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["WholeBoard"];
+                };
+            };
+        };
+    };
+    window_events_events: {
+        parameters: {
+            query?: {
+                files?: boolean;
+                job?: string[];
+                since?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": unknown;
                 };
             };
         };

@@ -104,16 +104,6 @@ export interface SearchResult {
   entries: (Entry & { path: string })[]
 }
 
-/** A picture that a search has found, with what it says of itself. */
-export interface FoundPicture extends Entry {
-  path: string
-  width: number | null // pixels
-  height: number | null
-  seed: number | null
-  model: string | null
-  prompt: string // its beginning
-}
-
 /** The header of a safetensors file. */
 export interface WeightsHeader {
   model: string
@@ -200,11 +190,6 @@ export const cancelUpload = (url: string) => fetchOk(url, { method: 'DELETE', he
 
 export const search = (q: string, path: string, offset: number, limit: number) =>
   get<SearchResult>(`${FILES}/search?${query({ q, path, offset, limit })}`)
-/** Pictures among the outputs below `path`, the latest first. */
-export const recentPictures = (path: string, offset: number, limit: number) =>
-  get<SearchResult & { entries: FoundPicture[] }>(
-    `${FILES}/search?${query({ q: 'path:outputs', kind: 'image', path, offset, limit })}`,
-  )
 export const thumbnailUrl = ({ path, modified }: { path: string; modified: number }, size: number) =>
   address(`${FILES}/thumbnail?${query({ path, size, v: modified })}`)
 

@@ -1,16 +1,10 @@
-/** File changes on the server, by server-sent events. */
+/** File changes on the server, as the window's event stream tells them. */
 import { useDebounceFn } from '@vueuse/core'
 import { onScopeDispose, watch, type Ref } from 'vue'
 
-import { address } from '../api/client'
+import { windowEvents } from '../api/windowEvents'
 
 const DEBOUNCE_MS = 300 // several changes are one look
-const RETRY_MS = 5000
-
-interface Change {
-  path: string
-  previous: string | null
-}
 
 /** Calls `onChange` with the paths in or below the folder that changed, while the tab is open. */
 export function useFileEvents(open: Ref<boolean>, path: Ref<string>, onChange: (paths: string[]) => void) {
@@ -23,34 +17,25 @@ export function useFileEvents(open: Ref<boolean>, path: Ref<string>, onChange: (
     DEBOUNCE_MS,
     { maxWait: 2000 },
   )
-  let events: EventSource | null = null
-  let timer = 0
+  let stop = () => {}
 
   function record(...paths: string[]) {
     changedPaths.push(...paths)
     void notifyChanged()
   }
 
+  /** Whether a path is, or lies below, the folder. */
+  const isBelow = (one: string) =>
+    path.value === '/' || one === path.value || one.startsWith(`${path.value}/`)
+
   function start() {
     stop()
-    events = new EventSource(address(`api/files/events?path=${encodeURIComponent(path.value)}`))
-    events.addEventListener('change', ({ data }: MessageEvent<string>) => {
-      const { path: now, previous } = JSON.parse(data) as Change
-      record(now, ...(previous ? [previous] : []))
+    stop = windowEvents.followFiles((paths) => {
+      const here = paths?.filter(isBelow) ?? [path.value] // null: whatever may have changed
+      if (here.length) record(...here)
     })
-    events.addEventListener('again', () => record(path.value)) // more happened than is remembered
-    events.onerror = () => {
-      // Browsers reconnect by themselves unless refused (expired login, too many streams).
-      if (events?.readyState === EventSource.CLOSED) timer = window.setTimeout(start, RETRY_MS)
-    }
   }
 
-  function stop() {
-    window.clearTimeout(timer)
-    events?.close()
-    events = null
-  }
-
-  watch([open, path], ([on]) => (on ? start() : stop()), { immediate: true })
-  onScopeDispose(stop)
+  watch(open, (on) => (on ? start() : stop()), { immediate: true })
+  onScopeDispose(() => stop())
 }

@@ -2,6 +2,13 @@
 import { parseInfotext } from '../generation/infotext'
 import { markWords } from './compare'
 
+export interface PlotPicture {
+  key: string
+  name: string
+  small: string // address
+  infotext: string
+}
+
 export interface GridCell<P> {
   x: string
   y: string

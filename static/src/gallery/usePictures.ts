@@ -15,6 +15,7 @@ export function usePictures(filter: Ref<Filter>, onRefused: (error: ApiError) =>
   const pages = shallowReactive(new Map<number, readonly GalleryPicture[]>())
   const asked = new Set<number>()
   const total = ref<number | null>(null) // null: nobody has said yet
+  const complete = ref(true) // false while the service still reads what there is
   const failure = shallowRef<ApiError | null>(null)
   let range = { first: 0, last: PAGE_SIZE }
   let generation = 0
@@ -52,6 +53,7 @@ export function usePictures(filter: Ref<Filter>, onRefused: (error: ApiError) =>
     failure.value = null
     pages.set(page, answer.pictures)
     total.value = answer.total
+    complete.value = answer.complete
     pagesToDrop(pages.keys(), Math.floor(range.first / PAGE_SIZE)).forEach((far) => pages.delete(far))
     window.clearTimeout(timer)
     if (!answer.complete) timer = window.setTimeout(refresh, INDEXING_MS)
@@ -101,7 +103,7 @@ export function usePictures(filter: Ref<Filter>, onRefused: (error: ApiError) =>
   )
   void load(0)
   onScopeDispose(() => window.clearTimeout(timer))
-  return { total, failure, at, need, refresh, rate, pages }
+  return { total, complete, failure, at, need, refresh, rate, pages }
 }
 
 /** What a refusal says, as a message at the bottom. */

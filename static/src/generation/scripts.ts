@@ -28,6 +28,8 @@ export function defaultsOf({ name, args }: ScriptInfo): unknown[] {
     return Math.max(0, (argument.choices ?? []).indexOf(String(argument.value)))
   })
   if (name === XYZ) values[XYZ_TEXT] = true
+  const cells = args.findIndex(({ label }) => label === 'Include Sub Images')
+  if (name === XYZ && cells >= 0) values[cells] = true // the page shows them as a grid
   return values
 }
 

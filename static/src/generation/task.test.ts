@@ -4,6 +4,7 @@ import type { GenerationRequest } from '../api/sdapi'
 import { awaitAnswer, submit } from './task'
 
 class Stream extends EventTarget {
+  static CLOSED = 2
   static latest: Stream
   closed = false
   constructor(readonly url: string) {
@@ -65,9 +66,9 @@ test('pictures are told one by one, and the end at once', async () => {
   const told = listener()
   const answer = awaitAnswer({ task: 'task(1)', job: '7' }, told)
   await vi.advanceTimersByTimeAsync(1)
-  Stream.latest.tell('picture', { number: 0, url: '/api/v1/jobs/7/pictures/0' })
+  Stream.latest.tell('picture', { job: '7', number: 0, url: '/api/v1/jobs/7/pictures/0' })
   expect(told.onPicture).toHaveBeenCalledWith(0, 'http://easel/below/api/v1/jobs/7/pictures/0')
-  Stream.latest.tell('end')
+  Stream.latest.tell('end', { job: '7' })
   await vi.advanceTimersByTimeAsync(1)
   expect(await answer).toEqual({ images: ['x'] })
   expect(Stream.latest.closed).toBe(true)
@@ -83,11 +84,12 @@ test('without a stream the end is found by asking, also over a lost connection',
   expect(told.onProgress).toHaveBeenCalledTimes(1)
 })
 
-test('a job behind others of the window holds no stream', async () => {
+test('a job behind others of the window is asked about less often', async () => {
   answers = { 'internal/progress': [running, running, ended], 'api/v1/jobs/9/result': [{ images: [] }] }
-  Stream.latest = new Stream('none')
   const answer = awaitAnswer({ task: 'task(1)', job: '9' }, listener(false))
+  await vi.advanceTimersByTimeAsync(1400)
+  expect(asked).toHaveLength(1)
+  expect(Stream.latest.url).toBe('http://easel/below/api/v1/events?job=9')
   await vi.runAllTimersAsync()
   expect(await answer).toEqual({ images: [] })
-  expect(Stream.latest.url).toBe('none')
 })

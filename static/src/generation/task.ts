@@ -1,7 +1,8 @@
 /** One request of the page: queued, followed and fetched, also over a lost connection. */
 import { ApiError, connectionLost, probeConnection } from '../api/client'
-import { dropJob, jobResult, postJob, watchJob } from '../api/jobs'
+import { dropJob, jobResult, postJob } from '../api/jobs'
 import * as api from '../api/sdapi'
+import { windowEvents } from '../api/windowEvents'
 
 const POLL_MS = 300
 const FAR_POLL_MS = 1500 // of jobs that wait behind others of this window
@@ -15,7 +16,7 @@ export interface Task {
 /** Who is told of a task. */
 export interface TaskListener {
   isStopping: () => boolean
-  isNear: () => boolean // among the first of the window: these alone hold a stream each
+  isNear: () => boolean // among the first of the window: these are asked about more often
   onProgress: (state: api.TaskProgress) => void
   onPicture: (number: number, url: string) => void // of a batch, each as it is drawn
 }
@@ -66,7 +67,7 @@ async function follow({ task, job }: Task, listener: TaskListener) {
   let lastPreview = -1
   try {
     while (!over) {
-      if (job && isNear()) stopWatching ??= watchJob(job, onPicture, onEnd)
+      if (job) stopWatching ??= windowEvents.followJob(job, { onPicture, onEnd })
       const state = await askProgress(task, lastPreview)
       if (state && !state.active && !state.queued) return
       if (state && !over) {

@@ -16,6 +16,7 @@ import {
   type DrawingJob,
   type StoredTask,
 } from './drawingJobs'
+import { isPlot } from './plots'
 import { awaitAnswer, submit, type TaskListener } from './task'
 
 const NEAR = 3 // jobs of a window that are looked at closely
@@ -34,6 +35,8 @@ export interface Picture {
   kind: Format
   width: number // pixels
   height: number
+  plot?: number // of a script that compares: the same number for all pictures of one answer
+  isSheet?: boolean // all cells of a plot on one picture
 }
 
 export type Failure = {
@@ -60,6 +63,7 @@ export function useGeneration(kind: GenerationKind) {
   const chosen = ref(0) // index into pictures
   const picture = computed<Picture | null>(() => pictures.value[chosen.value] ?? null)
   let pictureCount = 0
+  let plotCount = 0
   let sending: Promise<unknown> = Promise.resolve() // jobs are queued in the order of the presses
 
   /** Queue a request of the route `path` and add its pictures. True unless it fails or is stopped. */
@@ -71,7 +75,7 @@ export function useGeneration(kind: GenerationKind) {
       const queued = sending.then(() => send(job, path, request))
       sending = queued.catch(() => undefined)
       if (!(await queued)) return false // stopped before the service heard of it
-      await addPictures(await awaitAnswer(job, listenerOf(job)), prompt, script !== undefined)
+      await addPictures(await awaitAnswer(job, listenerOf(job)), prompt, script !== undefined, isPlot(script))
       end(job)
       return !job.stopping
     } catch (error) {
@@ -139,13 +143,21 @@ export function useGeneration(kind: GenerationKind) {
   }
 
   /** Grids come first in an answer: a script's are kept, a plain batch's is dropped. */
-  async function addPictures(response: api.GenerationResponse, prompt: string, withGrids: boolean) {
+  async function addPictures(
+    response: api.GenerationResponse,
+    prompt: string,
+    withGrids: boolean,
+    plotted = false,
+  ) {
     const info = JSON.parse(response.info) as api.GenerationInfo
     const first = info.index_of_first_image
+    const plot = plotted ? { plot: ++plotCount } : {}
     const received = await Promise.all(
       response.images.map(async (image, at) => ({
         key: ++pictureCount,
         ...(await toPicture(image, at, prompt, info)),
+        ...plot,
+        isSheet: at < first,
       })),
     )
     const newPictures = withGrids ? received : received.slice(first)

@@ -18,7 +18,7 @@ from tests.webapp.accounts.isolation_world import (
     settle_in,
 )
 from tests.webapp.conftest import write_model
-from tests.webapp.routes.job_service import JOBS, Reply
+from tests.webapp.routes.job_service import JOBS, Reply, WindowEvents
 from webapp.accounts_command import run_users
 
 PAIRS = [("ann", "bob"), ("bob", "ann")]
@@ -324,6 +324,10 @@ def look_at_anothers_jobs(world: World, who: str, other: str, job: str) -> None:
     theirs = world.service.post("x", world.tokens[other], headers=key)
     assert mine.json["id"] != theirs.json["id"]
     assert world.ask(other, "GET", f"{JOBS}/{mine.json['id']}").status == 404
+    query = f"files=1&job={job}&job={mine.json['id']}"
+    events = WindowEvents(world.service, query, world.tokens[who])
+    assert events.until("state")["job"] == mine.json["id"]  # the other's would come before
+    events.close()
 
 
 def test_settings_and_locks_of_one_are_not_the_others(world: World) -> None:

@@ -139,9 +139,13 @@ class Events:
     """A job's stream of events, read one by one."""
 
     def __init__(self, service: JobService, job: str, token: str = OWNER, last: str = "") -> None:
+        self.listen(service, f"{JOBS}/{job}/events", token, last)
+
+    def listen(self, service: JobService, path: str, token: str, last: str = "") -> None:
+        """Ask for a stream."""
         self.line = http.client.HTTPConnection("127.0.0.1", service.process.port, timeout=TIMEOUT)
         headers = {"Authorization": f"Bearer {token}"} | ({"Last-Event-ID": last} if last else {})
-        self.line.request("GET", f"{JOBS}/{job}/events", headers=headers)
+        self.line.request("GET", path, headers=headers)
         self.answer = self.line.getresponse()
 
     def __iter__(self) -> Iterator[tuple[str, Any]]:
@@ -161,6 +165,13 @@ class Events:
         """Hang up."""
         self.answer.close()
         self.line.close()
+
+
+class WindowEvents(Events):
+    """The one stream of a window."""
+
+    def __init__(self, service: JobService, query: str, token: str = OWNER) -> None:
+        self.listen(service, f"/api/v1/events?{query}", token)
 
 
 def decode_pictures(reply: Reply) -> list[bytes]:

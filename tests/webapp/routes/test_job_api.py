@@ -22,6 +22,7 @@ from tests.webapp.routes.job_service import (
     READER,
     Events,
     JobService,
+    WindowEvents,
     decode_pictures,
     run_job_service,
 )
@@ -300,3 +301,29 @@ def try_to_watch(service: JobService, job: str) -> bool:
     events = Events(service, job)
     events.close()
     return events.answer.status == 200
+
+
+def test_one_stream_tells_a_window_of_its_jobs_files_and_models(service: JobService) -> None:
+    theirs = service.post(HELD, token=BOB).json["id"]
+    first, second = (service.post(HELD, token=ANN).json["id"] for _ in range(2))
+    query = f"files=1&job={theirs}&job={first}&job={second}&job=none"
+    events = WindowEvents(service, query)
+    anns = WindowEvents(service, f"job={theirs}&job={first}&job={second}", ANN)
+    assert events.until("models")["revision"] >= 0
+    assert anns.until("state")["job"] == first  # of others' jobs nothing is told
+    made = service.ask("POST", "/api/files/folder", {"path": "/data/outputs/new"})
+    assert made.status < 300
+    assert events.until("change")["path"].startswith("/data/outputs")
+    service.gate.places.release(3)
+    pictures, ends = [], []
+    for name, data in anns:
+        pictures += [data["job"]] * (name == "picture")
+        ends += [data["job"]] * (name == "end")
+        if len(ends) == 2:
+            break
+    assert (sorted(pictures), sorted(ends)) == (sorted([first, second]),) * 2
+    assert {events.until("end")["job"] for _ in range(3)} == {theirs, first, second}
+    for each in (events, anns):
+        each.close()
+    many = "&".join("job=x" for _ in range(17))
+    assert service.ask("GET", f"/api/v1/events?{many}").status == 400

@@ -1,7 +1,7 @@
 """``GET /api/files/events``: changes of files as server-sent events."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from flask import Blueprint, Response, request
 
@@ -81,15 +81,28 @@ def event_stream(
         if new_events == [] and time.monotonic() - spoke_at < PING_SECONDS:
             continue
         spoke_at = time.monotonic()
-        if new_events is None or len(new_events) > MAX_EVENTS:
-            seq = hub.latest
-            yield format_event("again", {}, f"{hub.epoch}-{seq}")
-        elif not new_events:
+        if new_events == []:
             yield format_event("ping", {}, f"{hub.epoch}-{seq}")
-        else:
-            for each in new_events:
-                yield from change_events(each, access, below, hub.epoch)
-            seq = new_events[-1].seq
+        yield from file_events(hub, access, below, new_events)
+        seq = last_seq(hub, seq, new_events)
+
+
+def file_events(
+    hub: FileEventHub, access: FileAccess, below: str, happened: Sequence[NumberedEvent] | None
+) -> Iterator[str]:
+    """What has happened, as text: ``again`` where it is too much to remember or to tell."""
+    if happened is None or len(happened) > MAX_EVENTS:
+        yield format_event("again", {}, f"{hub.epoch}-{hub.latest}")
+        return
+    for each in happened:
+        yield from change_events(each, access, below, hub.epoch)
+
+
+def last_seq(hub: FileEventHub, seq: int, happened: Sequence[NumberedEvent] | None) -> int:
+    """Where a listener stands who was at ``seq`` and has been told of these."""
+    if happened is None:
+        return hub.latest
+    return happened[-1].seq if happened else seq
 
 
 def change_events(one: NumberedEvent, access: FileAccess, below: str, epoch: str) -> Iterator[str]:
