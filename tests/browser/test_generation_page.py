@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from easel_process import JOBS, eventually
 from page_pictures import share_of, shown_picture
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 pytestmark = pytest.mark.browser
 
@@ -171,9 +171,10 @@ def ask_for_the_same_bits(route: Route) -> None:
     route.continue_(post_data=json.dumps(job))
 
 
-def test_two_windows_draw_side_by_side_and_one_is_stopped(page: Page) -> None:
-    other = page.context.new_page()
+def test_two_browsers_draw_side_by_side_and_one_is_stopped(page: Page, browser: Browser) -> None:
+    other = browser.new_context(locale="en-US", viewport=page.viewport_size).new_page()
     other.goto(page.url)
+    expect(other.locator("#prompt")).to_have_value("")  # nothing of the first
     for window, words in ((page, "a red house"), (other, "a blue boat")):
         begin(window, words)
     for window in (page, other):
@@ -183,6 +184,7 @@ def test_two_windows_draw_side_by_side_and_one_is_stopped(page: Page) -> None:
     expect(other.locator("#txt2img_interrupt")).to_be_visible()
     other.click("#txt2img_interrupt")
     eventually(expect(other.locator("#txt2img_interrupt")).to_be_hidden)
+    other.context.close()
 
 
 def test_a_window_stops_its_own_picture_alone(page: Page) -> None:
