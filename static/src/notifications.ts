@@ -105,14 +105,13 @@ function giveFocusBack(closing: HTMLElement) {
   if (closing.contains(document.activeElement)) focusedBefore?.focus()
 }
 
-// Also from within a dialog, which keeps other keys to itself.
-window.addEventListener(
-  'keydown',
-  (event) => {
+/** Let F8 lead to the latest message, also from within a dialog, which keeps other keys to itself. */
+export function listenForMessageKey() {
+  const focusByKey = (event: KeyboardEvent) => {
     if (event.key === 'F8' && focusMessage()) event.preventDefault()
-  },
-  { capture: true },
-)
+  }
+  window.addEventListener('keydown', focusByKey, { capture: true })
+}
 
 /** Set `--messages`: the height in pixels that messages take at the bottom. */
 function reserveSpace() {

@@ -31,7 +31,7 @@ from webapp.services import Services
 
 MAX_JOBS = 16
 LOOK_SECONDS = 0.5  # between looks; a change of files, and the end of the first job, at once
-QUERY = {
+QUERY: dict[str, dict[str, object]] = {
     "job": {"type": "array", "items": {"type": "string"}, "maxItems": MAX_JOBS},
     "files": {"type": "boolean"},
     "since": {"type": "string"},
