@@ -7,5 +7,7 @@ import { createApp } from 'vue'
 
 import App from './App.vue'
 import { i18n } from './i18n'
+import { listenForMessageKey } from './notifications'
 
+listenForMessageKey()
 createApp(App).use(i18n).mount('#app')

@@ -105,14 +105,16 @@ function giveFocusBack(closing: HTMLElement) {
   if (closing.contains(document.activeElement)) focusedBefore?.focus()
 }
 
-// Also from within a dialog, which keeps other keys to itself.
-window.addEventListener(
-  'keydown',
-  (event) => {
-    if (event.key === 'F8' && focusMessage()) event.preventDefault()
-  },
-  { capture: true },
-)
+/** Let F8 go to messages, also from within a dialog, which keeps other keys to itself. */
+export function listenForMessageKey() {
+  window.addEventListener(
+    'keydown',
+    (event) => {
+      if (event.key === 'F8' && focusMessage()) event.preventDefault()
+    },
+    { capture: true },
+  )
+}
 
 /** Set `--messages`: the height in pixels that messages take at the bottom. */
 function reserveSpace() {
