@@ -105,12 +105,15 @@ function giveFocusBack(closing: HTMLElement) {
   if (closing.contains(document.activeElement)) focusedBefore?.focus()
 }
 
-/** Let F8 lead to the latest message, also from within a dialog, which keeps other keys to itself. */
+/** Let F8 go to messages, also from within a dialog, which keeps other keys to itself. */
 export function listenForMessageKey() {
-  const focusByKey = (event: KeyboardEvent) => {
-    if (event.key === 'F8' && focusMessage()) event.preventDefault()
-  }
-  window.addEventListener('keydown', focusByKey, { capture: true })
+  window.addEventListener(
+    'keydown',
+    (event) => {
+      if (event.key === 'F8' && focusMessage()) event.preventDefault()
+    },
+    { capture: true },
+  )
 }
 
 /** Set `--messages`: the height in pixels that messages take at the bottom. */
