@@ -84,6 +84,8 @@ def in_light(page: Page, light: str) -> None:
 
 def states(page: Page, part: str, picture: Path) -> Iterator[str]:
     """Bring the page into each state of a part of it; what each is called."""
+    if page.locator("dialog[open]").count():
+        page.reload()  # a part before this one has ended amid
     page.wait_for_selector("header nav button:nth-child(8)", state="attached")
     go(page, "Text to image")
     page.wait_for_selector("#txt2img_controlnet")
