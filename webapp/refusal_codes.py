@@ -148,7 +148,7 @@ SERVICE_CODES: tuple[RefusalCode, ...] = (
     RefusalCode("draining", "the service ends, and may be back soon", ("wait",)),
     RefusalCode("too_busy", "the caller asks for too much at once"),
     RefusalCode("overloaded", "the service has too much to do"),
-    RefusalCode("disk_full", "the disk is full; nothing was kept"),
+    RefusalCode("disk_full", "the disk is full"),
     RefusalCode("cannot_save", "a picture could not be written"),
     RefusalCode("out_of_memory", "the memory does not suffice"),
     RefusalCode("not_a_number", "the network gave no numbers"),

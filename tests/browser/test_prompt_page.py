@@ -52,7 +52,7 @@ def test_what_was_drawn_comes_back_and_a_loss_is_taken_back(page: Page, prompt: 
     prompt.fill("a red house at night")
     page.route(JOBS, lambda route: route.fulfill(status=500, json={"detail": "not now"}))
     page.click("#txt2img_generate")
-    expect(page.get_by_role("button", name="Stop: a red house at night")).to_be_visible()
+    expect(page.get_by_role("alert").first).to_be_visible()
     prompt.fill("a blue boat")
     page.get_by_role("button", name="Earlier prompts").click()
     dialog = page.get_by_role("dialog", name="Earlier prompts")

@@ -83,7 +83,7 @@ def test_an_upload_is_paused_and_goes_on_after_a_reload(
     assert stood < model.stat().st_size
 
     tab.reload()
-    tab.wait_for_selector("#txt2img_generate")
+    expect(tab.get_by_role("listbox", name="Stable-diffusion", exact=True)).to_be_visible()
     goto(tab, "models", "Stable-diffusion")
     unfinished = tab.locator(f"[data-unfinished='{MODEL}']")
     expect(unfinished).to_contain_text("Stopped at")

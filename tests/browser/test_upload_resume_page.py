@@ -223,7 +223,7 @@ def test_a_full_disk_is_told_and_the_upload_goes_on_after_room_was_made(
     row.get_by_role("button", name="Try again").click()
     wait_for_bytes(page, 5e6)
     fill(filler)
-    eventually(expect(row).to_contain_text, "bytes are kept")
+    eventually(expect(row).to_contain_text, "from what is kept")
     assert not (small.easel.checkpoints / MODEL).exists()
     filler.unlink()
     sent = offsets(page)

@@ -361,12 +361,12 @@ def test_an_answer_that_the_queue_cannot_hold_is_told_at_once(
     bench: WorkerThread, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And not drawn again and again until the job is given up."""
-    monkeypatch.setattr("webapp.queues.sqlite.sink.MAX_ANSWER_BYTES", 400)
+    monkeypatch.setattr("webapp.queues.sqlite.sink.MAX_ANSWER_BYTES", 600)
     bench.worker.pause = lambda seconds: None
     bench.put("house", echo={"prompt": "x" * 1000})
     status, body = bench.answer("house")
     assert status == 500
-    assert "at most 400 can be kept" in str(body["detail"])
+    assert "at most 600 can be kept" in str(body["detail"])
     assert len(bench.engine.runs) == 1
 
 
