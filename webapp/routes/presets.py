@@ -7,7 +7,7 @@ from typing import Annotated
 
 from flask import Blueprint, Response, jsonify
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 from typing_extensions import TypedDict
 
 from filebrowser.pictures.decoded_size import decoded_bytes
@@ -16,6 +16,7 @@ from webapp.access.scopes import AccessScope, requires
 from webapp.errors import BadValue
 from webapp.gallery.presets import Preset, PresetChange
 from webapp.http.openapi import EMPTY_SCHEMA, RouteNote, with_note
+from webapp.requests.coercion import to_dict
 from webapp.requests.fields import read_body
 from webapp.routes.context import caller, check_free_space, read_json_body
 from webapp.routes.generation import picture_reader
@@ -28,7 +29,7 @@ WRITTEN_BYTES = 1024 * 1024  # of the file, at most, by one change
 QUALITY = 82  # of thumbnails
 
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
-Form = dict[str, JsonValue]
+Form = Annotated[dict[str, JsonValue], BeforeValidator(to_dict)]
 
 
 class PresetFacts(TypedDict):

@@ -1,6 +1,7 @@
 """Presets: forms kept under names with thumbnails, changed, renamed and deleted; and bounded."""
 
 import base64
+import json
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -77,13 +78,14 @@ def test_a_user_has_a_bounded_number_of_them(house: Any, monkeypatch: pytest.Mon
         ({"name": 1}, "name"),
         ({"form": []}, "form"),
         ({"form": {"prompt": "x" * MAX_FORM_BYTES}}, "form"),
+        ({"form": {"prompt": "\ud800"}}, "form"),
         ({"image": "bm8gcGljdHVyZQ=="}, "image"),
         ({"other": 1}, "other"),
     ],
 )
 def test_what_is_no_preset_names_its_field(house: Any, body: Any, field: str) -> None:
-    sent = {"name": "sea", "form": {}, **body}
-    refused = house.client().post("/api/v1/presets", json=sent)
+    sent = json.dumps({"name": "sea", "form": {}, **body})
+    refused = house.client().post("/api/v1/presets", data=sent, content_type="application/json")
     assert refused.status_code in (400, 422)
     assert refused.get_json()["field"] == field
     assert ask(house, "GET") == {"presets": []}
